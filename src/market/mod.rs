@@ -1,0 +1,20 @@
+//! The vocabulary of a market: symbols, numbers, intervals, events, topics and updates.
+//!
+//! Knows no I/O, no clock, no lock and no thread. Every other stage speaks in these words.
+
+mod event;
+mod interval;
+mod number;
+mod symbol;
+mod topic;
+mod update;
+
+pub use event::{
+    BookChange, BookKind, Event, Millis, OfficialTicker, Quote, RawLevel, SourceBar, StaleReason, Trade,
+    TradeId,
+};
+pub use interval::Interval;
+pub use number::{Decimal, NumberError, Price, Quantity, Scale, Total};
+pub use symbol::{BadSymbol, SymbolId, SymbolTable, Symbols, check_symbol};
+pub use topic::{BadTopic, Depth, Speed, Topic};
+pub use update::{Bar, BarKind, BookView, Level, Side, TickerView, Update, UpdateBody};
