@@ -1,5 +1,8 @@
 //! tickcast: a low-latency market-data streaming engine.
 
 pub mod clock;
+pub mod coalesce;
+
 pub mod ingest;
 pub mod market;
+pub mod state;
