@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod coalesce;
-
+pub mod dialect;
+pub mod encode;
 pub mod ingest;
 pub mod market;
+pub mod shard;
 pub mod state;

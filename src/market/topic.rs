@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{Interval, Millis, SymbolId};
 
 /// A public topic. Names are read from the right, because a symbol may hold `:` and `/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
     /// A symbol's book.
     Book {

@@ -1,11 +1,11 @@
 //! What others see of a symbol: immutable snapshots behind an `ArcSwap`, read without a lock.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use super::{Book, BookStatus};
-use crate::market::{Level, Millis, Scale, Side, TickerView};
+use crate::market::{Level, Millis, Scale, Side, SymbolId, TickerView};
 
 /// The writing end of a published value. Not `Clone`: one writer is what keeps values in order.
 ///
@@ -118,13 +118,57 @@ impl Default for BookSnapshot {
     }
 }
 
+/// A symbol's statistics at one moment.
+#[derive(Debug, Default)]
+pub struct TickerSnapshot {
+    /// The statistics.
+    pub view: TickerView,
+    /// Rises with each publication; 0 when nothing is known yet.
+    pub version: u64,
+}
+
 /// The reading ends of one symbol.
 #[derive(Clone, Debug)]
 pub struct SymbolCells {
     /// Its book.
     pub book: Published<BookSnapshot>,
     /// Its ticker.
-    pub ticker: Published<TickerView>,
+    pub ticker: Published<TickerSnapshot>,
+}
+
+/// The reading ends of all symbols, whichever shard writes them.
+#[derive(Debug, Default)]
+pub struct Board {
+    cells: ArcSwap<Vec<Option<SymbolCells>>>,
+    /// New symbols are rare and copy the list; only writers wait for each other.
+    adding: Mutex<()>,
+}
+
+impl Board {
+    /// Makes a symbol's cells known.
+    pub fn add(&self, symbol: SymbolId, cells: SymbolCells) {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Vec::clone(&self.cells.load());
+        if all.len() <= symbol.index() {
+            all.resize(symbol.index() + 1, None);
+        }
+        all[symbol.index()] = Some(cells);
+        self.cells.store(Arc::new(all));
+    }
+
+    /// A symbol's cells; `None` before anything came for it.
+    pub fn cells(&self, symbol: SymbolId) -> Option<SymbolCells> {
+        self.cells.load().get(symbol.index())?.clone()
+    }
+
+    /// Looks at every symbol's cells.
+    pub fn each(&self, mut look: impl FnMut(SymbolId, &SymbolCells)) {
+        for (id, cells) in (0..).map(SymbolId).zip(self.cells.load().iter()) {
+            if let Some(cells) = cells {
+                look(id, cells);
+            }
+        }
+    }
 }
 
 /// A reader that keeps more than this many old values alive makes the writer allocate.

@@ -60,7 +60,8 @@ impl Ladder {
                 (Some(b), Some(a)) if a.price == b.price => {
                     let unchanged = a.quantity == b.quantity;
                     let change = (b.price, b.quantity);
-                    (before.next(), after.next());
+                    before.next();
+                    after.next();
                     if unchanged {
                         continue;
                     }

@@ -11,7 +11,7 @@ mod ticker;
 
 pub use bars::{BarChange, Bars, Series, Traded};
 pub use book::{Book, BookCounts, BookError, BookStatus, LevelChange};
-pub use cell::{BookSnapshot, Cell, Published, SymbolCells};
+pub use cell::{Board, BookSnapshot, Cell, Published, SymbolCells, TickerSnapshot};
 pub use ladder::Ladder;
 pub use tape::Tape;
 pub use ticker::Ticker;
