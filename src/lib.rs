@@ -1,9 +1,11 @@
 //! tickcast: a low-latency market-data streaming engine.
 
+pub mod cli;
 pub mod clock;
 pub mod coalesce;
 pub mod dialect;
 pub mod encode;
+pub mod config;
 pub mod ingest;
 pub mod market;
 pub mod shard;
