@@ -3,6 +3,8 @@
 //! A [`Sink`] takes what was understood. Nothing here keeps a book.
 
 pub mod binance;
+pub mod json;
+pub mod sequence;
 
 use thiserror::Error;
 
