@@ -4,6 +4,7 @@
 
 pub mod binance;
 pub mod json;
+pub mod recording;
 pub mod sequence;
 
 use thiserror::Error;
