@@ -2,6 +2,11 @@
 //!
 //! A [`Sink`] takes what was understood. Nothing here keeps a book.
 
+pub mod binance;
+pub mod json;
+pub mod recording;
+pub mod sequence;
+
 use thiserror::Error;
 
 use crate::market::{BadSymbol, BookChange, Event, Millis, NumberError, SymbolId};

@@ -1,0 +1,42 @@
+//! Binance: its four markets, their messages, and the feed that turns them into events.
+
+mod feed;
+mod heard;
+mod line;
+pub mod message;
+
+pub use feed::{Feed, LONGEST_ANSWER, LONGEST_MESSAGE};
+pub use heard::{Heard, SymbolCounts, UnknownSymbols};
+
+/// Which of the venue's exchanges: they differ in addresses and in the sequence rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Market {
+    /// binance.com, spot.
+    Spot,
+    /// binance.us, spot.
+    Us,
+    /// Futures margined in USDT or USDC.
+    UsdM,
+    /// Futures margined in the coin itself.
+    CoinM,
+}
+
+impl Market {
+    /// All of them.
+    pub const ALL: [Market; 4] = [Market::Spot, Market::Us, Market::UsdM, Market::CoinM];
+
+    /// The name used in configuration and recordings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Market::Spot => "spot",
+            Market::Us => "us",
+            Market::UsdM => "usdm",
+            Market::CoinM => "coinm",
+        }
+    }
+
+    /// The market of that name.
+    pub fn from_name(name: &str) -> Option<Market> {
+        Market::ALL.into_iter().find(|market| market.name() == name)
+    }
+}
