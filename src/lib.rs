@@ -3,9 +3,9 @@
 pub mod cli;
 pub mod clock;
 pub mod coalesce;
+pub mod config;
 pub mod dialect;
 pub mod encode;
-pub mod config;
 pub mod ingest;
 pub mod market;
 pub mod shard;
