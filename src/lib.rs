@@ -8,5 +8,6 @@ pub mod dialect;
 pub mod encode;
 pub mod ingest;
 pub mod market;
+pub mod session;
 pub mod shard;
 pub mod state;
