@@ -2,6 +2,13 @@
 //!
 //! The recordings lie beside the project, in `../shared/data`; without them nothing is checked.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::vec_box,
+    reason = "a test may stop, must say what it skipped, and the boxes are lent and taken back as such"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -77,7 +77,8 @@ fn read(line: &[u8]) -> Option<(i64, &[u8])> {
 /// against the folder's name.
 fn told(message: &[u8], folder: Market) -> Option<Market> {
     let has = |part: &[u8]| head(message).windows(part.len()).any(|window| window == part);
-    let coin = || text_of(head(message), br#""s":""#).is_some_and(is_coin_margined);
+    let named = |field: &[u8]| text_of(head(message), field);
+    let coin = || named(br#""s":""#).or(named(br#""symbol":""#)).is_some_and(is_coin_margined);
     if has(br#""ps":""#) || coin() {
         return Some(Market::CoinM);
     }
