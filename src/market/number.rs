@@ -4,8 +4,10 @@
 
 use thiserror::Error;
 
+use super::digits;
+
 /// The largest number of digits after the point that is understood.
-const MAX_DECIMALS: u8 = 18;
+pub(super) const MAX_DECIMALS: u8 = 18;
 
 /// A decimal number as it was written: `45000.00` is not `45000`, and both print as they came.
 ///
@@ -32,68 +34,8 @@ impl Decimal {
     /// (19 where they fit 64 bits).
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Decimal, NumberError> {
-        if text.len() <= SHORT { Decimal::parse_short(text) } else { Decimal::parse_long(text) }
-    }
-
-    /// Text so short that its digits cannot overflow: all that is common.
-    #[inline]
-    fn parse_short(text: &[u8]) -> Result<Decimal, NumberError> {
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, text),
-        };
-        let mut mantissa: i64 = 0;
-        let mut at = 0;
-        while let Some(digit) = digit(digits, at) {
-            mantissa = mantissa * 10 + digit;
-            at += 1;
-        }
-        if at == 0 || (at > 1 && digits[0] == b'0') {
-            return Err(NumberError::NotDecimal);
-        }
-        let mut decimals = 0;
-        if let [point, fraction @ ..] = &digits[at..] {
-            if *point != b'.' || fraction.is_empty() {
-                return Err(NumberError::NotDecimal);
-            }
-            decimals = u8::try_from(fraction.len()).map_err(|_| NumberError::TooLong)?;
-            let mut rest = fraction;
-            // Some venues pad everything to eight decimals: those are read at once.
-            if let Some((eight, after)) = fraction.split_first_chunk() {
-                mantissa = mantissa * 100_000_000 + eight_digits(*eight).ok_or(NumberError::NotDecimal)?;
-                rest = after;
-            }
-            for at in 0..rest.len() {
-                mantissa = mantissa * 10 + digit(rest, at).ok_or(NumberError::NotDecimal)?;
-            }
-        }
-        Ok(Decimal { mantissa: if negative { -mantissa } else { mantissa }, decimals })
-    }
-
-    fn parse_long(text: &[u8]) -> Result<Decimal, NumberError> {
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, text),
-        };
-        let mut mantissa: i64 = 0;
-        let mut at = 0;
-        while let Some(digit) = digit(digits, at) {
-            mantissa =
-                mantissa.checked_mul(10).and_then(|m| m.checked_add(digit)).ok_or(NumberError::TooLong)?;
-            at += 1;
-        }
-        if at == 0 || (at > 1 && digits[0] == b'0') {
-            return Err(NumberError::NotDecimal);
-        }
-        let mut decimals = 0;
-        if at < digits.len() {
-            if digits[at] != b'.' || at + 1 == digits.len() {
-                return Err(NumberError::NotDecimal);
-            }
-            let fraction = &digits[at + 1..];
-            (mantissa, decimals) = read_fraction(mantissa, fraction)?;
-        }
-        Ok(Decimal { mantissa: if negative { -mantissa } else { mantissa }, decimals })
+        let (mantissa, decimals) = digits::read(text)?;
+        Ok(Decimal { mantissa, decimals })
     }
 
     /// The digits without the point.
@@ -379,50 +321,6 @@ pub enum NumberError {
 }
 
 #[inline]
-fn digit(text: &[u8], at: usize) -> Option<i64> {
-    let digit = text.get(at)?.wrapping_sub(b'0');
-    (digit < 10).then_some(i64::from(digit))
-}
-
-/// The number that eight digits write, worked out in one word: neighbours are joined to pairs, pairs
-/// to fours, fours to eight.
-#[inline]
-fn eight_digits(text: [u8; 8]) -> Option<i64> {
-    const ZEROS: u64 = 0x3030_3030_3030_3030;
-    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
-    const FIRST_OF_FOUR: u64 = 0x0000_00ff_0000_00ff;
-    let word = u64::from_le_bytes(text);
-    // A byte is a digit when its upper half is 3, and still is after adding 6.
-    let carried = word.wrapping_add(0x0606_0606_0606_0606);
-    if word & HIGH != ZEROS || carried & HIGH != ZEROS {
-        return None;
-    }
-    let digits = word - ZEROS;
-    let pairs = digits * 10 + (digits >> 8);
-    let upper = (pairs & FIRST_OF_FOUR).wrapping_mul(100 + (1_000_000 << 32));
-    let lower = ((pairs >> 16) & FIRST_OF_FOUR).wrapping_mul(1 + (10_000 << 32));
-    i64::try_from(upper.wrapping_add(lower) >> 32).ok()
-}
-
-fn read_fraction(mut mantissa: i64, fraction: &[u8]) -> Result<(i64, u8), NumberError> {
-    let mut decimals = 0_u8;
-    for at in 0..fraction.len() {
-        let Some(digit) = digit(fraction, at) else { return Err(NumberError::NotDecimal) };
-        let longer = mantissa.checked_mul(10).and_then(|m| m.checked_add(digit));
-        match longer {
-            Some(longer) if decimals < MAX_DECIMALS => {
-                mantissa = longer;
-                decimals += 1;
-            }
-            // Zeros past what fits say nothing about the value: some venues pad to eight decimals.
-            _ if fraction[at..].iter().all(|&byte| byte == b'0') => break,
-            _ => return Err(NumberError::TooLong),
-        }
-    }
-    Ok((mantissa, decimals))
-}
-
-#[inline]
 fn write_scaled(mantissa: i128, decimals: u8, out: &mut Vec<u8>) {
     if mantissa < 0 {
         out.push(b'-');
@@ -450,9 +348,6 @@ fn write_digits(digits: &[u8], decimals: u8, out: &mut Vec<u8>) {
         out.extend_from_slice(digits);
     }
 }
-
-/// As many bytes as a text may have whose digits always fit.
-const SHORT: usize = 18;
 
 const POWERS: [i64; MAX_DECIMALS as usize + 1] = {
     let mut powers = [1; MAX_DECIMALS as usize + 1];
@@ -531,12 +426,6 @@ mod tests {
             // The one text that has no value of its own: minus nothing.
             let shown = if value.mantissa == 0 { text.trim_start_matches('-').to_owned() } else { text };
             prop_assert_eq!(value.to_string(), shown);
-        }
-
-        #[test]
-        fn short_text_is_read_as_long_text_is(text in "-?[0-9]{0,9}\\.?[0-9]{0,7}[0-9./:]?[0-9]{0,9}") {
-            let short = &text[..text.len().min(SHORT)];
-            prop_assert_eq!(Decimal::parse_short(short.as_bytes()), Decimal::parse_long(short.as_bytes()));
         }
 
         #[test]
