@@ -2,11 +2,11 @@
 //!
 //! Nothing is copied: texts still point into the message.
 
+use super::statistics::{read_bar, read_ticker};
 use crate::ingest::FeedError;
 use crate::ingest::json::Value;
 use crate::market::{
-    Decimal, Interval, Millis, NumberError, OfficialTicker, Quantity, Quote, RawLevel, Side, SourceBar,
-    Trade, TradeId,
+    Decimal, Millis, NumberError, OfficialTicker, Quantity, Quote, RawLevel, Side, SourceBar, Trade, TradeId,
 };
 
 /// One message of a stream.
@@ -281,62 +281,6 @@ fn read_quote(body: Value<'_>) -> Result<Message<'_>, FeedError> {
     Ok(Message::Quote(need(symbol, "bookTicker without s")?, quote))
 }
 
-fn read_bar(body: Value<'_>) -> Result<Message<'_>, FeedError> {
-    let bar = need(body.field("k"), "kline without k")?;
-    let text = |name| bar.field(name).and_then(Value::text).ok_or(NO_BAR_FIELD);
-    let symbol = need(body.field("s").or_else(|| bar.field("s")).and_then(Value::text), "kline without s")?;
-    let interval = need(
-        Interval::from_name(text("i")?),
-        "kline whose interval i is none of 1m 3m 5m 15m 30m 1h 4h 1d 1w 1M",
-    )?;
-    let bar = SourceBar {
-        interval,
-        open_time: bar.field("t").and_then(Value::signed).ok_or(NO_BAR_FIELD)?,
-        open: read_decimal(text("o")?, "o")?,
-        high: read_decimal(text("h")?, "h")?,
-        low: read_decimal(text("l")?, "l")?,
-        close: read_decimal(text("c")?, "c")?,
-        volume: read_quantity(text("v")?, "v")?,
-        quote_volume: read_quantity(text("q")?, "q")?,
-        taker_volume: read_quantity(text("V")?, "V")?,
-        taker_quote_volume: read_quantity(text("Q")?, "Q")?,
-        trades: bar.field("n").and_then(Value::unsigned).ok_or(NO_BAR_FIELD)?,
-        closed: bar.field("x").and_then(Value::truth).ok_or(NO_BAR_FIELD)?,
-    };
-    Ok(Message::Bar(symbol, Box::new(bar)))
-}
-
-fn read_ticker(body: Value<'_>) -> Result<Message<'_>, FeedError> {
-    let (mut symbol, mut ticker) = (None, OfficialTicker::default());
-    let (mut bid, mut bid_size, mut ask, mut ask_size) = (None, None, None, None);
-    for (name, value) in body.fields() {
-        let number = |field| value.text().map(|text| read_decimal(text, field)).transpose();
-        match name {
-            "s" => symbol = value.text(),
-            "c" => ticker.last_price = number("c")?,
-            "o" => ticker.open_price = number("o")?,
-            "p" => ticker.price_change = number("p")?,
-            "P" => ticker.price_change_percent = number("P")?,
-            "h" => ticker.high = number("h")?,
-            "l" => ticker.low = number("l")?,
-            "v" => ticker.volume = number("v")?,
-            "q" => ticker.quote_volume = number("q")?,
-            "b" => bid = value.text(),
-            "B" => bid_size = value.text(),
-            "a" => ask = value.text(),
-            "A" => ask_size = value.text(),
-            "O" => ticker.open_time = value.signed(),
-            "C" => ticker.close_time = value.signed(),
-            "n" => ticker.trades = value.unsigned(),
-            "E" => ticker.time = value.signed(),
-            _ => {}
-        }
-    }
-    ticker.bid = bid.zip(bid_size).map(|(price, size)| read_level(price, size)).transpose()?;
-    ticker.ask = ask.zip(ask_size).map(|(price, size)| read_level(price, size)).transpose()?;
-    Ok(Message::Ticker(need(symbol, "24hrTicker without s")?, Box::new(ticker)))
-}
-
 /// Appends the levels of one side.
 ///
 /// # Errors
@@ -378,17 +322,17 @@ pub fn read_instruments(body: Value<'_>, mut each: impl FnMut(&str, Decimal)) ->
 }
 
 #[inline]
-fn read_level(price: &str, quantity: &str) -> Result<RawLevel, FeedError> {
+pub(super) fn read_level(price: &str, quantity: &str) -> Result<RawLevel, FeedError> {
     Ok(RawLevel { price: read_decimal(price, "price")?, quantity: read_quantity(quantity, "quantity")? })
 }
 
 #[inline]
-fn read_decimal(text: &str, field: &'static str) -> Result<Decimal, FeedError> {
+pub(super) fn read_decimal(text: &str, field: &'static str) -> Result<Decimal, FeedError> {
     Decimal::parse(text.as_bytes()).map_err(|error| bad_number(text, field, error))
 }
 
 #[inline]
-fn read_quantity(text: &str, field: &'static str) -> Result<Quantity, FeedError> {
+pub(super) fn read_quantity(text: &str, field: &'static str) -> Result<Quantity, FeedError> {
     Quantity::parse(text.as_bytes()).map_err(|error| bad_number(text, field, error))
 }
 
@@ -398,9 +342,6 @@ fn bad_number(text: &str, field: &'static str, error: NumberError) -> FeedError 
 }
 
 #[inline]
-fn need<T>(found: Option<T>, what: &'static str) -> Result<T, FeedError> {
+pub(super) fn need<T>(found: Option<T>, what: &'static str) -> Result<T, FeedError> {
     found.ok_or(FeedError::NotUnderstood { what })
 }
-
-const NO_BAR_FIELD: FeedError =
-    FeedError::NotUnderstood { what: "kline without one of t i o h l c v q V Q n x" };
