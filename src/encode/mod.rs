@@ -1,0 +1,5 @@
+//! Values → bytes, once per dialect.
+
+mod frame;
+
+pub use frame::{Frame, Opcode};
