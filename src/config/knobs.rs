@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 42] = [
+pub const KNOBS: [Knob; 43] = [
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -146,6 +146,8 @@ pub const KNOBS: [Knob; 42] = [
         "Between two pings on a plain WebSocket. Proxies commonly cut what is idle for 30 s or more."),
     knob("limits.pong_timeout_ms", whole(Time(|c| &mut c.limits.pong_timeout), MS, 100, 60 * MINUTE_MS),
         "How long the answer to a ping may take before the client counts as gone."),
+    knob("limits.stalled_ms", whole(Time(|c| &mut c.limits.stalled), MS, 1_000, 60 * MINUTE_MS),
+        "How long a client may take nothing at all of what waits for it. Long enough for a laptop lid or a tunnel; it costs its outbox that long."),
     knob("limits.shard_queue", whole(Count(|c| &mut c.limits.shard_queue), " of events", 64, 10 * MILLION),
         "Events that wait for one shard. Full: the source waits, and so does the venue behind it."),
     knob("limits.worker_queue", whole(Count(|c| &mut c.limits.worker_queue), " of messages", 64, 10 * MILLION),

@@ -174,6 +174,8 @@ pub struct Limits {
     pub ping: Duration,
     /// For the answer to one.
     pub pong_timeout: Duration,
+    /// Without progress on what waits for a client.
+    pub stalled: Duration,
     /// Events that wait for one shard.
     pub shard_queue: NonZeroUsize,
     /// Broadcasts and commands that wait for one worker.
@@ -288,6 +290,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(20),
+            stalled: Duration::from_secs(120),
             shard_queue: at_least_one(16_384),
             worker_queue: at_least_one(8_192),
             shutdown: Duration::from_secs(5),

@@ -53,7 +53,10 @@ impl Connection {
             wake: Notify::new(),
             blocked: Cell::new(false),
             outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
-            reader: RefCell::new(Reader::new(config.message_bytes, crate::session::websocket::Compression::Off)),
+            reader: RefCell::new(Reader::new(
+                config.message_bytes,
+                crate::session::websocket::Compression::Off,
+            )),
             closing: Cell::new(Closing::Open),
             dirty: Cell::new(false),
             behind: Cell::new(false),
@@ -78,7 +81,9 @@ impl Connection {
             (Some(Progress::Live), _) => true,
             // A book that waits for its picture needs nothing before it; a closed bar or a trade is
             // told whatever became of the open one.
-            (Some(Progress::Behind | Progress::Rejoining), Class::Lossless) => !matches!(topic, Topic::Book { .. }),
+            (Some(Progress::Behind | Progress::Rejoining), Class::Lossless) => {
+                !matches!(topic, Topic::Book { .. })
+            }
             (Some(Progress::Behind | Progress::Rejoining), Class::Conflated) => false,
             (Some(Progress::Joining) | None, _) => false,
         };
@@ -155,7 +160,12 @@ impl Connection {
     }
 
     /// Reads what has come, and says what is to be done about it.
-    pub(super) fn read(&self, now: Millis, scratch: &mut [u8], actions: &mut Vec<Action>) -> Result<(), SessionEnd> {
+    pub(super) fn read(
+        &self,
+        now: Millis,
+        scratch: &mut [u8],
+        actions: &mut Vec<Action>,
+    ) -> Result<(), SessionEnd> {
         for _ in 0..READS_A_TURN {
             match self.stream.try_read(scratch) {
                 Ok(0) => return Err(SessionEnd::PeerLeft),
@@ -169,7 +179,12 @@ impl Connection {
     }
 
     /// Takes bytes in that were read from the socket.
-    pub(super) fn take(&self, now: Millis, bytes: &mut [u8], actions: &mut Vec<Action>) -> Result<(), SessionEnd> {
+    pub(super) fn take(
+        &self,
+        now: Millis,
+        bytes: &mut [u8],
+        actions: &mut Vec<Action>,
+    ) -> Result<(), SessionEnd> {
         self.heard.set(now);
         self.pinged.set(false);
         let mut session = self.session.borrow_mut();

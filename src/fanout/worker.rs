@@ -246,7 +246,12 @@ impl Worker {
     }
 
     /// Does what a client's messages asked for, then ends the session if they were its last.
-    async fn act(&self, connection: &Rc<Connection>, actions: &mut Vec<Action>, read: Result<(), SessionEnd>) {
+    async fn act(
+        &self,
+        connection: &Rc<Connection>,
+        actions: &mut Vec<Action>,
+        read: Result<(), SessionEnd>,
+    ) {
         for action in actions.drain(..) {
             match action {
                 Action::Reply(frame) => {
@@ -267,7 +272,13 @@ impl Worker {
         }
     }
 
-    async fn join(&self, connection: &Connection, topic: Topic, since: Option<crate::dialect::Since>, again: bool) {
+    async fn join(
+        &self,
+        connection: &Connection,
+        topic: Topic,
+        since: Option<crate::dialect::Since>,
+        again: bool,
+    ) {
         let dialect = connection.session.borrow().dialect();
         let join = Join { topic, dialect, worker: self.id, connection: connection.id, since, again };
         self.ask(topic, ShardCommand::Join(join)).await;
