@@ -3,6 +3,7 @@
 //! A [`Sink`] takes what was understood. Nothing here keeps a book.
 
 pub mod binance;
+pub mod live;
 
 use thiserror::Error;
 
