@@ -3,7 +3,10 @@
 //! A [`Sink`] takes what was understood. Nothing here keeps a book.
 
 pub mod binance;
+pub mod json;
 pub mod live;
+pub mod recording;
+pub mod sequence;
 
 use thiserror::Error;
 

@@ -96,8 +96,9 @@ pub struct Seen {
 impl Seen {
     /// The most frames that came in any stretch of `window`.
     pub fn busiest(&self, window: Duration) -> usize {
-        let within = |from: &Instant| self.frames.iter().filter(|at| *at >= from && **at < *from + window);
-        self.frames.iter().map(|from| within(from).count()).max().unwrap_or(0)
+        let within =
+            |from: Instant| self.frames.iter().filter(|at| (from..from + window).contains(at)).count();
+        self.frames.iter().map(|from| within(*from)).max().unwrap_or(0)
     }
 }
 

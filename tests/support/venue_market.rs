@@ -146,8 +146,10 @@ impl Market {
 
 impl Symbol {
     fn snapshot(&self, rule: Rule) -> String {
-        let bids: Vec<String> = self.bids.iter().rev().map(|(price, quantity)| level((*price, *quantity))).collect();
-        let asks: Vec<String> = self.asks.iter().map(|(price, quantity)| level((*price, *quantity))).collect();
+        let bids: Vec<String> =
+            self.bids.iter().rev().map(|(price, quantity)| level((*price, *quantity))).collect();
+        let asks: Vec<String> =
+            self.asks.iter().map(|(price, quantity)| level((*price, *quantity))).collect();
         let futures = match rule {
             Rule::Spot => String::new(),
             Rule::Futures => format!(r#""E":{TIME},"T":{TIME},"#),

@@ -29,7 +29,8 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let shared = shared.clone();
         connections.spawn(async move {
             let service = service_fn(move |request| answer(request, shared.clone()));
-            let http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service);
+            let http =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service);
             // A client that goes away in the middle is what this venue is for.
             let _ = http.with_upgrades().await;
         });

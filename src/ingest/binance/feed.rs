@@ -2,48 +2,60 @@
 
 use std::sync::Arc;
 
-use super::Market;
-use crate::ingest::{FeedError, Sink};
-use crate::market::{Millis, SymbolId, Symbols};
+use rustc_hash::FxHashMap;
 
-/// The reading side of one connection to one market.
+use super::line::Line;
+use super::message::{Diff, Message, Snapshot, read_instruments, read_levels};
+use super::{Heard, Market, SymbolCounts, UnknownSymbols};
+use crate::ingest::json::{Json, Value};
+use crate::ingest::sequence::Rule;
+use crate::ingest::{FeedError, Sink};
+use crate::market::{BookKind, Decimal, Event, Millis, SymbolId, Symbols};
+
+/// The reading side of one market.
+///
+/// The order of things for a book: subscribe to its diffs, [`Feed::want`] it, and ask for a depth
+/// snapshot of whatever [`Feed::wanting`] names, best when its first diff has come; again whenever
+/// it is named again.
 pub struct Feed {
-    market: Market,
-    symbols: Arc<Symbols>,
-    unknown: UnknownSymbols,
-    wanting: Vec<SymbolId>,
-    nothing: SymbolCounts,
+    json: Json,
+    lines: Lines,
 }
 
 impl Feed {
     /// A feed that has heard nothing yet.
     pub fn new(market: Market, symbols: Arc<Symbols>, unknown: UnknownSymbols) -> Feed {
-        Feed { market, symbols, unknown, wanting: Vec::new(), nothing: SymbolCounts::default() }
+        let (lines, wanting, ticks) = (Vec::new(), Vec::new(), FxHashMap::default());
+        Feed { json: Json::new(), lines: Lines { market, symbols, unknown, lines, wanting, ticks } }
     }
 
     /// The market whose messages it understands.
     pub const fn market(&self) -> Market {
-        self.market
+        self.lines.market
     }
 
-    /// Says that the book of `symbol` was subscribed to: it waits for a snapshot from now on, even
-    /// where nothing happens in it for hours.
+    /// Says that the diffs of `symbol` were subscribed to: its book waits for a snapshot from now
+    /// on, even where nothing happens in it for hours.
     pub fn want(&mut self, symbol: SymbolId) {
-        self.wanting.push(symbol);
+        if self.lines.line(symbol).is_waiting() {
+            self.lines.want(symbol);
+        }
     }
 
     /// Takes one message as it came over the socket; `bytes` are parsed in place.
     ///
     /// # Errors
-    /// [`FeedError`] when the message was left out; the next ones may come all the same.
+    /// [`FeedError`] when the message was left out; the next ones may come all the same. A diff
+    /// that is left out shows as a gap when the next one comes, and heals as one.
     pub fn message(
         &mut self,
-        _received: Millis,
-        _bytes: &mut [u8],
-        _sink: &mut impl Sink,
+        received: Millis,
+        bytes: &mut [u8],
+        sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
-        let _ = (&self.symbols, self.unknown);
-        Ok(Heard::Market)
+        check_length(bytes, LONGEST_MESSAGE)?;
+        let lines = &mut self.lines;
+        self.json.read(bytes, |value| lines.message(Message::read(value)?, received, sink))?
     }
 
     /// Takes the answer to a REST request for the depth of `symbol`.
@@ -52,12 +64,17 @@ impl Feed {
     /// [`FeedError`] when the answer was left out; the symbol still waits for a snapshot.
     pub fn depth(
         &mut self,
-        _received: Millis,
-        _symbol: &str,
-        _bytes: &mut [u8],
-        _sink: &mut impl Sink,
+        received: Millis,
+        symbol: &str,
+        bytes: &mut [u8],
+        sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
-        Ok(Heard::Market)
+        check_length(bytes, LONGEST_ANSWER)?;
+        let lines = &mut self.lines;
+        self.json.read(bytes, |value| match Snapshot::read(value) {
+            Some(snapshot) => lines.snapshot(symbol, snapshot, received, sink),
+            None => refusal(value, "a depth answer without lastUpdateId, bids or asks"),
+        })?
     }
 
     /// Takes the answer to a REST request for the list of instruments.
@@ -66,94 +83,254 @@ impl Feed {
     /// [`FeedError`] when the answer was left out.
     pub fn exchange_info(
         &mut self,
-        _received: Millis,
-        _bytes: &mut [u8],
-        _sink: &mut impl Sink,
+        received: Millis,
+        bytes: &mut [u8],
+        sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
-        Ok(Heard::Instruments { symbols: 0 })
+        check_length(bytes, LONGEST_ANSWER)?;
+        let lines = &mut self.lines;
+        // It comes once, and its tape takes more memory than all others together: not kept.
+        Json::new().read(bytes, |value| match value.field("symbols") {
+            Some(_) => lines.instruments(value, received, sink),
+            None => refusal(value, "a list of instruments without symbols"),
+        })?
     }
 
     /// Says that the connection ended: books stand still until a new snapshot.
-    pub fn disconnected(&mut self, _received: Millis, _sink: &mut impl Sink) {}
+    pub fn disconnected(&mut self, received: Millis, sink: &mut impl Sink) {
+        let lines = &mut self.lines;
+        for at in 0..lines.lines.len() {
+            let Some(line) = &mut lines.lines[at] else { continue };
+            if line.disconnected(received, sink) {
+                let symbol = line.symbol;
+                lines.want(symbol);
+            }
+        }
+    }
 
     /// The symbols whose book waits for a snapshot, the longest waiting first.
     pub fn wanting(&self) -> impl Iterator<Item = SymbolId> {
-        self.wanting.iter().copied()
+        self.lines.wanting.iter().copied()
     }
 
     /// What was heard of a symbol so far.
-    pub fn counts(&self, _symbol: SymbolId) -> &SymbolCounts {
-        &self.nothing
+    pub fn counts(&self, symbol: SymbolId) -> &SymbolCounts {
+        match self.lines.lines.get(symbol.index()) {
+            Some(Some(line)) => &line.counts,
+            Some(None) | None => &NOTHING,
+        }
     }
 }
 
-/// What kind of message it was, for the connector that has to act on some of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Market data, also where it was a duplicate or is held until a snapshot comes.
-    Market,
-    /// A depth answer older than the diffs that are held: ask again.
-    TooOld {
-        /// Whose it was.
-        symbol: SymbolId,
-    },
-    /// The list of instruments.
-    Instruments {
-        /// How many symbols of it are known here.
-        symbols: usize,
-    },
-    /// A request was answered.
-    Answer {
-        /// The request's `id`, where it was a number.
-        id: Option<u64>,
-    },
-    /// A request was refused.
-    Refused {
-        /// The request's `id`, where it was a number.
-        id: Option<u64>,
-        /// The venue's code.
-        code: i64,
-        /// The venue's text, at most 200 bytes of it.
-        message: Box<str>,
-    },
-    /// The venue will close this connection soon: open the next one now.
-    ShuttingDown,
+/// All symbols of the market; apart from the parser, because both are lent at once.
+struct Lines {
+    market: Market,
+    symbols: Arc<Symbols>,
+    unknown: UnknownSymbols,
+    /// By the symbol's number. Other sources have symbols too: theirs are empty here.
+    lines: Vec<Option<Box<Line>>>,
+    wanting: Vec<SymbolId>,
+    /// Steps of symbols that were listed before anything else was heard of them.
+    ticks: FxHashMap<Box<str>, Decimal>,
 }
 
-/// What to do with a symbol that is in no list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownSymbols {
-    /// Refuse its messages: a live feed hears only what it asked for.
-    Refuse,
-    /// Add it: a recording brings its own symbols.
-    Add,
+impl Lines {
+    #[inline]
+    fn message(
+        &mut self,
+        message: Message<'_>,
+        received: Millis,
+        sink: &mut impl Sink,
+    ) -> Result<Heard, FeedError> {
+        match message {
+            Message::Diff(diff) => self.diff(diff, received, sink)?,
+            Message::Trade(print) => {
+                self.named(print.symbol, received, sink)?.trade(print, received, sink);
+            }
+            Message::Quote(symbol, quote) => {
+                let line = self.named(symbol, received, sink)?;
+                line.counts.quotes += 1;
+                sink.put(line.symbol, received, Event::Quote(quote));
+            }
+            Message::Bar(symbol, bar) => {
+                let line = self.named(symbol, received, sink)?;
+                line.counts.bars += 1;
+                sink.put(line.symbol, received, Event::Bar(bar));
+            }
+            Message::Ticker(symbol, ticker) => {
+                let line = self.named(symbol, received, sink)?;
+                line.counts.tickers += 1;
+                sink.put(line.symbol, received, Event::Ticker(ticker));
+            }
+            Message::Answer { id } => return Ok(Heard::Answer { id }),
+            Message::Refused { id, code, text } => {
+                let message = text.chars().take(200).collect();
+                return Ok(Heard::Refused { id, code, message });
+            }
+            Message::ShuttingDown => return Ok(Heard::ShuttingDown),
+        }
+        Ok(Heard::Market)
+    }
+
+    #[inline]
+    fn diff(&mut self, diff: Diff<'_>, received: Millis, sink: &mut impl Sink) -> Result<(), FeedError> {
+        if self.rule() == Rule::Futures && diff.previous.is_none() {
+            return Err(FeedError::NotUnderstood { what: "depthUpdate of futures without pu" });
+        }
+        let line = self.named(diff.symbol, received, sink)?;
+        let mut change = sink.blank();
+        change.kind = BookKind::Delta;
+        change.first_update_id = diff.first;
+        change.last_update_id = diff.last;
+        change.time = diff.time;
+        let read = read_levels(diff.bids, &mut change.bids);
+        if let Err(bad) = read.and_then(|()| read_levels(diff.asks, &mut change.asks)) {
+            sink.recycle(change);
+            return Err(bad);
+        }
+        if line.diff(change, diff.previous, received, sink) && !line.wanted {
+            let symbol = line.symbol;
+            self.want(symbol);
+        }
+        Ok(())
+    }
+
+    fn snapshot(
+        &mut self,
+        symbol: &str,
+        snapshot: Snapshot<'_>,
+        received: Millis,
+        sink: &mut impl Sink,
+    ) -> Result<Heard, FeedError> {
+        let line = self.named(symbol, received, sink)?;
+        let mut change = sink.blank();
+        change.kind = BookKind::Snapshot;
+        change.first_update_id = snapshot.last;
+        change.last_update_id = snapshot.last;
+        change.time = snapshot.time.unwrap_or(received);
+        let read = read_levels(snapshot.bids, &mut change.bids);
+        if let Err(bad) = read.and_then(|()| read_levels(snapshot.asks, &mut change.asks)) {
+            sink.recycle(change);
+            return Err(bad);
+        }
+        let new_enough = line.snapshot(change, received, sink);
+        let (symbol, waiting) = (line.symbol, line.is_waiting());
+        if waiting {
+            self.want(symbol);
+        } else if std::mem::take(&mut line.wanted) {
+            self.wanting.retain(|&other| other != symbol);
+        }
+        Ok(if new_enough { Heard::Market } else { Heard::TooOld { symbol } })
+    }
+
+    fn instruments(
+        &mut self,
+        list: Value<'_>,
+        received: Millis,
+        sink: &mut impl Sink,
+    ) -> Result<Heard, FeedError> {
+        let table = self.symbols.table();
+        let mut known = 0;
+        read_instruments(list, |symbol, tick| match (table.id(symbol), self.unknown) {
+            (Some(id), _) => {
+                known += 1;
+                sink.put(id, received, Event::Scale { tick });
+            }
+            (None, UnknownSymbols::Add) => {
+                self.ticks.insert(symbol.into(), tick);
+            }
+            (None, UnknownSymbols::Refuse) => {}
+        })?;
+        Ok(Heard::Instruments { symbols: known })
+    }
+
+    /// The line of a symbol as the venue names it.
+    #[inline]
+    fn named(&mut self, name: &str, received: Millis, sink: &mut impl Sink) -> Result<&mut Line, FeedError> {
+        let id = match self.symbols.with(|table| table.id(name)) {
+            Some(id) => id,
+            None => self.add(name, received, sink)?,
+        };
+        Ok(self.line(id))
+    }
+
+    #[cold]
+    fn add(&mut self, name: &str, received: Millis, sink: &mut impl Sink) -> Result<SymbolId, FeedError> {
+        match self.unknown {
+            UnknownSymbols::Refuse => Err(FeedError::UnknownSymbol { symbol: shortened(name) }),
+            UnknownSymbols::Add => {
+                let id = self
+                    .symbols
+                    .add(name)
+                    .map_err(|error| FeedError::BadSymbol { symbol: shortened(name), error })?;
+                if let Some(tick) = self.ticks.remove(name) {
+                    sink.put(id, received, Event::Scale { tick });
+                }
+                Ok(id)
+            }
+        }
+    }
+
+    #[inline]
+    fn line(&mut self, id: SymbolId) -> &mut Line {
+        if self.lines.len() <= id.index() {
+            self.lines.resize_with(id.index() + 1, || None);
+        }
+        let rule = self.rule();
+        self.lines[id.index()].get_or_insert_with(|| Box::new(Line::new(id, rule)))
+    }
+
+    fn want(&mut self, symbol: SymbolId) {
+        if !std::mem::replace(&mut self.line(symbol).wanted, true) {
+            self.wanting.push(symbol);
+        }
+    }
+
+    const fn rule(&self) -> Rule {
+        match self.market {
+            Market::Spot | Market::Us => Rule::Spot,
+            Market::UsdM | Market::CoinM => Rule::Futures,
+        }
+    }
 }
 
-/// What was heard of one symbol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SymbolCounts {
-    /// Diffs that were understood.
-    pub diffs: u64,
-    /// Diffs that were passed on.
-    pub applied: u64,
-    /// Diffs that the snapshot already held.
-    pub dropped: u64,
-    /// Diffs that came a second time.
-    pub duplicates: u64,
-    /// Holes in the numbering.
-    pub gaps: u64,
-    /// Snapshots that were passed on.
-    pub snapshots: u64,
-    /// Snapshots that were too old for the diffs held.
-    pub too_old: u64,
-    /// Trades that were passed on.
-    pub trades: u64,
-    /// Trades left out: seen before, of the other stream, or no market trade.
-    pub trades_ignored: u64,
-    /// Best bids and asks.
-    pub quotes: u64,
-    /// The venue's bars.
-    pub bars: u64,
-    /// The venue's statistics.
-    pub tickers: u64,
+fn check_length(bytes: &[u8], limit: usize) -> Result<(), FeedError> {
+    if bytes.len() > limit {
+        return Err(FeedError::TooLong { bytes: bytes.len(), limit });
+    }
+    Ok(())
 }
+
+/// A REST answer that is not what was asked for is a refusal, or nothing known.
+fn refusal(value: Value<'_>, what: &'static str) -> Result<Heard, FeedError> {
+    let code = value.field("code").and_then(Value::signed);
+    let text = value.field("msg").and_then(Value::text).unwrap_or_default();
+    let code = code.ok_or(FeedError::NotUnderstood { what })?;
+    Ok(Heard::Refused { id: None, code, message: text.chars().take(200).collect() })
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+/// A diff after a long silence holds some thousand levels of 40 bytes; the largest recorded is
+/// 40 kB. A hundred times that is no market message.
+pub const LONGEST_MESSAGE: usize = 4 << 20;
+
+/// The list of instruments was 1.5 MB in 2021 and grows; a depth of 5,000 levels has 400 kB.
+pub const LONGEST_ANSWER: usize = 10 << 20;
+
+static NOTHING: SymbolCounts = SymbolCounts {
+    diffs: 0,
+    applied: 0,
+    dropped: 0,
+    duplicates: 0,
+    gaps: 0,
+    snapshots: 0,
+    too_old: 0,
+    trades: 0,
+    trades_ignored: 0,
+    quotes: 0,
+    bars: 0,
+    tickers: 0,
+};

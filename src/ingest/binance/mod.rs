@@ -1,8 +1,13 @@
 //! Binance: its four markets, their messages, and the feed that turns them into events.
 
 mod feed;
+mod heard;
+mod line;
+pub mod message;
+mod statistics;
 
-pub use feed::{Feed, Heard, SymbolCounts, UnknownSymbols};
+pub use feed::{Feed, LONGEST_ANSWER, LONGEST_MESSAGE};
+pub use heard::{Heard, SymbolCounts, UnknownSymbols};
 
 /// Which of the venue's exchanges: they differ in addresses and in the sequence rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,3 +41,6 @@ impl Market {
         Market::ALL.into_iter().find(|market| market.name() == name)
     }
 }
+
+#[cfg(test)]
+mod tests;

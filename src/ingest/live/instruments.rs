@@ -15,7 +15,7 @@ use super::rest::{self, Answer, RestLimits};
 use super::tap::{Raw, Tapped};
 use super::{Sink, Venue};
 use crate::clock::Clock;
-use crate::ingest::binance::{Feed, UnknownSymbols};
+use crate::ingest::binance::{Feed, Heard, UnknownSymbols};
 use crate::market::{BookChange, Event, Millis, SymbolId, Symbols};
 
 /// What is needed to ask for the list.
@@ -86,10 +86,17 @@ impl Instruments<'_> {
     ) -> Option<Vec<(SymbolId, Arc<str>)>> {
         let mut feed = Feed::new(self.config.market, self.symbols.clone(), UnknownSymbols::Refuse);
         let mut noting = Noting { sink, scaled: FxHashSet::default() };
-        if let Err(error) = feed.exchange_info(received, &mut answer.body.to_vec(), &mut noting) {
-            self.counters.bad_messages.one();
-            tracing::warn!(%error, "the list of instruments is of no use");
-            return None;
+        match feed.exchange_info(received, &mut answer.body.to_vec(), &mut noting) {
+            Ok(Heard::Instruments { .. }) => {}
+            Ok(other) => {
+                tracing::warn!(?other, "no list of instruments");
+                return None;
+            }
+            Err(error) => {
+                self.counters.bad_messages.one();
+                tracing::warn!(%error, "the list of instruments is of no use");
+                return None;
+            }
         }
         let (listed, missing): (Vec<_>, Vec<_>) =
             wanted.iter().cloned().partition(|(id, _)| noting.scaled.contains(id));

@@ -403,7 +403,14 @@ impl Supervisor {
                 self.counters.snapshots_too_old.one();
                 false
             }
-            Ok(_) => true,
+            Ok(Heard::Refused { code, message, .. }) => {
+                self.counters.rest_failures.one();
+                tracing::warn!(%name, code, %message, "the venue refused a book");
+                false
+            }
+            Ok(Heard::Market) => true,
+            // Not what a book can be answered with.
+            Ok(Heard::Instruments { .. } | Heard::Answer { .. } | Heard::ShuttingDown) => false,
             Err(error) => {
                 self.bad_message(&error);
                 false

@@ -1,0 +1,74 @@
+//! What a [`Feed`](super::Feed) tells its connector: what kind of message it was, and what it counted.
+
+use crate::market::SymbolId;
+
+/// What kind of message it was, for the connector that has to act on some of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Market data, also where it was a duplicate or is held until a snapshot comes.
+    Market,
+    /// A depth answer older than the diffs that are held: ask again.
+    TooOld {
+        /// Whose it was.
+        symbol: SymbolId,
+    },
+    /// The list of instruments.
+    Instruments {
+        /// How many symbols of it are known here.
+        symbols: usize,
+    },
+    /// A request was answered.
+    Answer {
+        /// The request's `id`, where it was a number.
+        id: Option<u64>,
+    },
+    /// A request was refused.
+    Refused {
+        /// The request's `id`, where it was a number.
+        id: Option<u64>,
+        /// The venue's code.
+        code: i64,
+        /// The venue's text, at most 200 characters of it.
+        message: Box<str>,
+    },
+    /// The venue will close this connection soon: open the next one now.
+    ShuttingDown,
+}
+
+/// What to do with a symbol that is in no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownSymbols {
+    /// Refuse its messages: a live feed hears only what it asked for.
+    Refuse,
+    /// Add it: a recording brings its own symbols.
+    Add,
+}
+
+/// What was heard of one symbol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SymbolCounts {
+    /// Diffs that were understood.
+    pub diffs: u64,
+    /// Diffs that were passed on.
+    pub applied: u64,
+    /// Diffs that the snapshot already held.
+    pub dropped: u64,
+    /// Diffs that came a second time.
+    pub duplicates: u64,
+    /// Holes in the numbering.
+    pub gaps: u64,
+    /// Snapshots that were passed on.
+    pub snapshots: u64,
+    /// Snapshots that were too old for the diffs held.
+    pub too_old: u64,
+    /// Trades that were passed on.
+    pub trades: u64,
+    /// Trades left out: seen before, of the other stream, or no market trade.
+    pub trades_ignored: u64,
+    /// Best bids and asks.
+    pub quotes: u64,
+    /// The venue's bars.
+    pub bars: u64,
+    /// The venue's statistics.
+    pub tickers: u64,
+}
