@@ -4,6 +4,7 @@
 
 pub mod binance;
 pub mod json;
+pub mod live;
 pub mod recording;
 pub mod sequence;
 
