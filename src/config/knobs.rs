@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 43] = [
+pub const KNOBS: [Knob; 42] = [
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -89,8 +89,6 @@ pub const KNOBS: [Knob; 43] = [
 
     knob("replay.speed", Setting::Speed(|c| &mut c.replay.speed),
         "How many times faster than life a recording is played; `max` does not wait at all."),
-    knob("replay.loop", Setting::Switch(|c| &mut c.replay.repeat),
-        "Begins the recording again at its end."),
 
     knob("binance.ws_url", Setting::Url(|c| &mut c.binance.ws_url, &["wss://", "ws://"]),
         "Replaces the address of the venue's streams, for a proxy or a test.").unset("the venue's"),

@@ -92,8 +92,6 @@ pub struct Simulated {
 pub struct Replay {
     /// How much faster than life.
     pub speed: ReplaySpeed,
-    /// Begins again at the end.
-    pub repeat: bool,
 }
 
 /// `[binance]`: the connection to the venue.
@@ -253,7 +251,7 @@ impl Default for Config {
             log: "info".into(),
             log_format: LogFormat::Text,
             simulated: Simulated { seed: 1, rate: at_least_one(2_000), symbols: at_least_one(4) },
-            replay: Replay { speed: ReplaySpeed::Times(NonZeroUsize::MIN), repeat: false },
+            replay: Replay { speed: ReplaySpeed::Times(NonZeroUsize::MIN) },
             binance: Binance {
                 ws_url: None,
                 rest_url: None,

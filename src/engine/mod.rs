@@ -9,6 +9,7 @@
 
 mod shard;
 mod sink;
+mod source;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -23,6 +24,7 @@ use tracing::error;
 
 use shard::{ShardInput, ShardThread};
 pub use sink::EngineSink;
+pub use source::{RunningSource, SourceError, follow, live_config};
 
 use crate::clock::Clock;
 use crate::config::{Config, Source};

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::{Outbox, Pushed, WorkerConfig};
 use crate::encode::Frame;
 use crate::market::{Millis, Topic};
-use crate::session::websocket::{Message, Reader, Violation};
+use crate::session::websocket::{Compression, Message, Reader, Violation};
 use crate::session::{Action, Closing, Progress, Session, SessionEnd};
 use crate::shard::{Broadcast, Class, Joined};
 
@@ -53,10 +53,7 @@ impl Connection {
             wake: Notify::new(),
             blocked: Cell::new(false),
             outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
-            reader: RefCell::new(Reader::new(
-                config.message_bytes,
-                crate::session::websocket::Compression::Off,
-            )),
+            reader: RefCell::new(Reader::new(config.message_bytes, Compression::Off)),
             closing: Cell::new(Closing::Open),
             dirty: Cell::new(false),
             behind: Cell::new(false),
@@ -239,13 +236,16 @@ impl Connection {
             Closing::Waiting { until } if now < until => return,
             Closing::Waiting { .. } | Closing::Done => return self.finish(),
         }
-        let waiting = !self.outbox.borrow().is_empty();
         let silent = now - self.heard.get();
-        if waiting && now - self.progress.get() > config.stalled {
+        // A client that is busy reading answers a ping when it comes to it: what waits for it must
+        // move, and only one for whom nothing waits has to be heard.
+        let is_gone = match self.outbox.borrow().is_empty() {
+            true => self.pinged.get() && silent > config.ping + config.pong_timeout,
+            false => now - self.progress.get() > config.stalled,
+        };
+        if is_gone {
             self.end(&SessionEnd::Silent, now);
-        } else if !waiting && self.pinged.get() && silent > config.ping + config.pong_timeout {
-            self.end(&SessionEnd::Silent, now);
-        } else if !waiting && !self.pinged.get() && silent > config.ping {
+        } else if self.outbox.borrow().is_empty() && !self.pinged.get() && silent > config.ping {
             self.pinged.set(true);
             if self.reply(&Frame::ping(&[])).is_ok() {
                 self.flush(now);

@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use super::connection::Connection;
 use super::{Inbox, ShardCommand};
 use crate::clock::Clock;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Since};
 use crate::market::{Millis, Symbols, Topic};
 use crate::session::{Action, Progress, Session, SessionEnd, SessionLimits};
 use crate::shard::{Broadcast, Join, Joined, Leave};
@@ -73,13 +73,16 @@ struct Worker {
     shards: Vec<Sender<ShardCommand>>,
     clock: RefCell<Clock>,
     connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
-    subscribers: RefCell<FxHashMap<(Topic, Dialect), Vec<Rc<Connection>>>>,
+    subscribers: RefCell<FxHashMap<(Topic, Dialect), Listeners>>,
     dirty: RefCell<Vec<Rc<Connection>>>,
     scratch: RefCell<Vec<u8>>,
     next_id: Cell<u64>,
     round: Cell<usize>,
     until: Cell<Option<Millis>>,
 }
+
+/// The connections that listen to one topic in one dialect.
+type Listeners = Vec<Rc<Connection>>;
 
 /// Runs worker number `id` on this thread until it is shut down.
 ///
@@ -272,13 +275,7 @@ impl Worker {
         }
     }
 
-    async fn join(
-        &self,
-        connection: &Connection,
-        topic: Topic,
-        since: Option<crate::dialect::Since>,
-        again: bool,
-    ) {
+    async fn join(&self, connection: &Connection, topic: Topic, since: Option<Since>, again: bool) {
         let dialect = connection.session.borrow().dialect();
         let join = Join { topic, dialect, worker: self.id, connection: connection.id, since, again };
         self.ask(topic, ShardCommand::Join(join)).await;
@@ -286,18 +283,19 @@ impl Worker {
 
     async fn leave(&self, connection: &Rc<Connection>, topic: Topic) {
         let dialect = connection.session.borrow().dialect();
-        let key = (topic, dialect);
-        let mut subscribers = self.subscribers.borrow_mut();
-        if let Some(list) = subscribers.get_mut(&key) {
-            if let Some(at) = list.iter().position(|other| Rc::ptr_eq(other, connection)) {
-                list.swap_remove(at);
-            }
-            if list.is_empty() {
-                subscribers.remove(&key);
-            }
-        }
-        drop(subscribers);
+        self.unlist(connection, (topic, dialect));
         self.ask(topic, ShardCommand::Leave(Leave { topic, dialect, worker: self.id })).await;
+    }
+
+    fn unlist(&self, connection: &Rc<Connection>, key: (Topic, Dialect)) {
+        let mut subscribers = self.subscribers.borrow_mut();
+        let Some(list) = subscribers.get_mut(&key) else { return };
+        if let Some(at) = list.iter().position(|other| Rc::ptr_eq(other, connection)) {
+            list.swap_remove(at);
+        }
+        if list.is_empty() {
+            subscribers.remove(&key);
+        }
     }
 
     /// Sends a command to the topic's shard. While its queue is full this connection waits, and

@@ -34,14 +34,15 @@ use tokio::sync::watch;
 pub use backoff::{Backoff, BackoffPolicy};
 pub use config::{DepthSpeed, LiveConfig, LiveError};
 pub use connect::{BadUrl, ConnectError, Endpoint};
+pub(crate) use connect::{ConnectDeadlines, Connector};
 pub use counters::{Counter, LiveCounters};
 pub use pace::Pace;
 pub use rest::RestError;
 pub use session::SessionEnd;
 pub use socket::SocketError;
+pub(crate) use socket::{Message, split};
 pub use tap::{Raw, Tapped};
 
-use self::connect::Connector;
 use self::instruments::Instruments;
 use self::rules::Rules;
 use self::supervisor::Supervisor;
