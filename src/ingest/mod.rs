@@ -2,6 +2,8 @@
 //!
 //! A [`Sink`] takes what was understood. Nothing here keeps a book.
 
+pub mod simulate;
+
 use thiserror::Error;
 
 use crate::market::{BadSymbol, BookChange, Event, Millis, NumberError, SymbolId};
