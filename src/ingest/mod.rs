@@ -7,6 +7,7 @@ pub mod json;
 pub mod live;
 pub mod recording;
 pub mod sequence;
+pub mod simulate;
 
 use thiserror::Error;
 
