@@ -106,7 +106,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Levels that changed, still unread, and the numbers that say where they belong.
+/// Levels that changed and the numbers that say where they belong. The levels are still unread on
+/// the tape, or were read already where the message was taken in one pass: then they are empty here.
 #[derive(Clone, Copy, Debug)]
 pub struct Diff<'a> {
     /// Whose.
