@@ -22,6 +22,9 @@ use tickcast::market::{
     StaleReason, SymbolId, Symbols, Total, Trade,
 };
 
+/// The first level of a side.
+type Best = Option<(Decimal, Quantity)>;
+
 /// One symbol as simply as it can be kept.
 #[derive(Default)]
 struct Naive {
@@ -34,7 +37,7 @@ struct Naive {
     quotes: BTreeMap<u64, Quote>,
     quotes_heard: u64,
     /// Best bid and ask after each diff.
-    tops: Vec<(u64, Option<(Decimal, Quantity)>, Option<(Decimal, Quantity)>)>,
+    tops: Vec<(u64, Best, Best)>,
     bars: Vec<SourceBar>,
     scale: Option<Decimal>,
 }
@@ -65,9 +68,7 @@ impl Naive {
     /// told later than the diff) was ours, and after how many it was not.
     fn tops_checked(&self) -> (u64, u64) {
         let plain = |(price, quantity): (Decimal, Quantity)| (price.trimmed(), quantity.decimal().trimmed());
-        let same = |best: Option<(Decimal, Quantity)>, told: RawLevel| {
-            best.map(plain) == Some(plain((told.price, told.quantity)))
-        };
+        let same = |best: Best, told: RawLevel| best.map(plain) == Some(plain((told.price, told.quantity)));
         let (mut good, mut bad) = (0, 0);
         for &(last_update_id, bid, ask) in &self.tops {
             if let Some((_, quote)) = self.quotes.range(..=last_update_id).next_back() {

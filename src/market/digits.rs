@@ -44,6 +44,42 @@ fn read_short(text: &[u8]) -> Result<(i64, u8), NumberError> {
     Ok((if negative { -mantissa } else { mantissa }, decimals))
 }
 
+/// The number that `text` begins with, not negative and of at most nine digits on each side of the
+/// point, and what follows it.
+#[inline]
+pub(super) fn read_start(text: &[u8]) -> Option<(i64, u8, &[u8])> {
+    let mut mantissa: i64 = 0;
+    let mut at = 0;
+    while let Some(digit) = digit(text, at) {
+        // Nine digits here and nine behind the point cannot overflow, and are what is common.
+        if at == 9 {
+            return None;
+        }
+        mantissa = mantissa * 10 + digit;
+        at += 1;
+    }
+    if at == 0 || (at > 1 && text[0] == b'0') {
+        return None;
+    }
+    let Some((b'.', fraction)) = text[at..].split_first() else { return Some((mantissa, 0, &text[at..])) };
+    let (mut decimals, mut rest) = (0, fraction);
+    if let Some((eight, after)) = fraction.split_first_chunk()
+        && let Some(eight) = eight_digits(*eight)
+    {
+        mantissa = mantissa * 100_000_000 + eight;
+        (decimals, rest) = (8, after);
+    }
+    while let Some(digit) = digit(rest, 0) {
+        if decimals == 9 {
+            return None;
+        }
+        mantissa = mantissa * 10 + digit;
+        decimals += 1;
+        rest = &rest[1..];
+    }
+    (decimals > 0).then_some((mantissa, decimals, rest))
+}
+
 fn read_long(text: &[u8]) -> Result<(i64, u8), NumberError> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -126,6 +162,18 @@ mod tests {
         fn short_text_is_read_as_long_text_is(text in "-?[0-9]{0,9}\\.?[0-9]{0,7}[0-9./:]?[0-9]{0,9}") {
             let short = &text.as_bytes()[..text.len().min(SHORT)];
             prop_assert_eq!(read_short(short), read_long(short));
+        }
+
+        #[test]
+        fn the_start_of_a_text_is_read_as_all_of_it_is(text in "[0-9]{0,10}\\.?[0-9]{0,10}", end in "[\",a-]") {
+            let longer = text.clone() + &end;
+            if let Some((mantissa, decimals, rest)) = read_start(longer.as_bytes()) {
+                prop_assert_eq!(read(text.as_bytes()), Ok((mantissa, decimals)));
+                prop_assert_eq!(rest, end.as_bytes());
+            } else {
+                let usual = text.split('.').all(|part| (1..=9).contains(&part.len()));
+                prop_assert!(!usual || read(text.as_bytes()).is_err());
+            }
         }
 
         #[test]

@@ -38,6 +38,15 @@ impl Decimal {
         Ok(Decimal { mantissa, decimals })
     }
 
+    /// Reads the number that `text` begins with and gives what follows it; `None` where there is
+    /// none, or a negative one, or one with over nine digits on a side of the point, which is for
+    /// [`Decimal::parse`].
+    #[inline]
+    pub fn parse_start(text: &[u8]) -> Option<(Decimal, &[u8])> {
+        let (mantissa, decimals, rest) = digits::read_start(text)?;
+        Some((Decimal { mantissa, decimals }, rest))
+    }
+
     /// The digits without the point.
     pub const fn mantissa(self) -> i64 {
         self.mantissa

@@ -106,7 +106,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Levels that changed, still unread, and the numbers that say where they belong.
+/// Levels that changed and the numbers that say where they belong. The levels are still unread on
+/// the tape, or were read already where the message was taken in one pass: then they are empty here.
 #[derive(Clone, Copy, Debug)]
 pub struct Diff<'a> {
     /// Whose.
@@ -221,7 +222,7 @@ impl<'a> Print<'a> {
             TradeStream::Aggregated => "a",
         };
         let (mut symbol, mut id, mut price, mut quantity, mut maker) = (None, None, None, None, None);
-        let (mut event_time, mut time, mut first, mut last, mut counts) = (None, None, None, None, true);
+        let (mut event_time, mut time, mut first, mut last, mut market) = (None, None, None, None, true);
         for (name, value) in body.fields() {
             match name {
                 "s" => symbol = value.text(),
@@ -232,26 +233,45 @@ impl<'a> Print<'a> {
                 "T" => time = value.signed(),
                 "f" => first = value.unsigned(),
                 "l" => last = value.unsigned(),
-                "X" => counts = value.text() == Some("MARKET"),
+                "X" => market = value.text() == Some("MARKET"),
                 // Spot's older `trade` messages hold an order number under `a`.
                 name if name == id_name => id = value.unsigned(),
                 _ => {}
             }
         }
         let quantity = read_quantity(need(quantity, "a trade without q")?, "q")?;
+        let price = read_decimal(need(price, "a trade without p")?, "p")?;
         let id = need(id, "a trade without its number")?;
-        let many = last.unwrap_or(0).saturating_sub(first.unwrap_or(0)).saturating_add(1);
+        let time = need(time.or(event_time), "a trade without a time")?;
+        let symbol = need(symbol, "a trade without s")?;
+        Ok(Print::of(symbol, stream, id, (price, quantity), maker, time, (first, last), market))
+    }
+
+    /// A trade of its parts: `trades` are the first and last number it stands for, and `market`
+    /// says whether it was one.
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "they are the fields of one message")]
+    pub(super) fn of(
+        symbol: &'a str,
+        stream: TradeStream,
+        id: u64,
+        (price, quantity): (Decimal, Quantity),
+        maker: Option<bool>,
+        time: Millis,
+        trades: (Option<u64>, Option<u64>),
+        market: bool,
+    ) -> Print<'a> {
+        let many = trades.1.unwrap_or(0).saturating_sub(trades.0.unwrap_or(0)).saturating_add(1);
         let trade = Trade {
             id: TradeId::Number(id),
-            price: read_decimal(need(price, "a trade without p")?, "p")?,
+            price,
             quantity,
             // The buyer was the maker, so the taker sold.
             taker: maker.map(|maker| if maker { Side::Ask } else { Side::Bid }),
-            time: need(time.or(event_time), "a trade without a time")?,
+            time,
             count: u32::try_from(many).unwrap_or(1),
         };
-        let counts = counts && !quantity.is_zero();
-        Ok(Print { symbol: need(symbol, "a trade without s")?, stream, id, counts, trade })
+        Print { symbol, stream, id, counts: market && !quantity.is_zero(), trade }
     }
 }
 
@@ -287,6 +307,9 @@ fn read_quote(body: Value<'_>) -> Result<Message<'_>, FeedError> {
 /// When it is no array of `["price","quantity"]`, or a number cannot be kept.
 #[inline]
 pub fn read_levels(side: Value<'_>, levels: &mut Vec<RawLevel>) -> Result<(), FeedError> {
+    if !side.is_array() {
+        return Err(FeedError::NotUnderstood { what: "a side of a book that is no array" });
+    }
     let mut items = side.items();
     while let Some((price, quantity)) = items.next_pair() {
         levels.push(read_level(price, quantity)?);

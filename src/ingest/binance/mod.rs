@@ -4,6 +4,7 @@ mod feed;
 mod heard;
 mod line;
 pub mod message;
+mod quick;
 mod statistics;
 
 pub use feed::{Feed, LONGEST_ANSWER, LONGEST_MESSAGE};

@@ -278,6 +278,28 @@ proptest! {
     }
 
     #[test]
+    fn the_quick_way_and_the_tape_hear_the_same(
+        message in 0..REAL.len(), at: prop::sample::Index, with in "[\\[\\]{}\":,0-9a-zA-Z.\\\\-]{0,3}", cut in 0..4_usize,
+    ) {
+        let mut changed = REAL[message].as_bytes().to_vec();
+        let at = at.index(changed.len());
+        changed.splice(at..(at + cut).min(REAL[message].len()), with.bytes());
+        for bytes in [changed, REAL[message].as_bytes().to_vec()] {
+            for market in [Market::Spot, Market::UsdM] {
+                let (mut one, mut other) = (bench(market, UnknownSymbols::Add), bench(market, UnknownSymbols::Add));
+                one.depth(SNAPSHOT).unwrap();
+                other.depth(SNAPSHOT).unwrap();
+                let heard = one.feed.message(7, &mut bytes.clone(), &mut one.notes);
+                let by_tape = other.feed.message_by_tape(7, &mut bytes.clone(), &mut other.notes);
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                prop_assert_eq!(heard.map_err(|e| e.to_string()), by_tape.map_err(|e| e.to_string()), "{}", &text);
+                prop_assert_eq!(&one.notes.events, &other.notes.events, "{}", &text);
+                prop_assert_eq!(one.notes.lent, other.notes.lent, "{}", &text);
+            }
+        }
+    }
+
+    #[test]
     fn no_change_to_a_real_message_makes_it_panic(
         message in 0..REAL.len(), at: prop::sample::Index, with in "[\\[\\]{}\":,0-9a-z.\\\\-]{0,6}", cut in 0..8_usize,
     ) {
