@@ -124,6 +124,13 @@ impl Follower {
         assert!(waited.is_ok(), "waited in vain until {what}: {:#?}", self.counters);
     }
 
+    /// Sees that so many snapshots were taken. They are counted just after they came out.
+    pub async fn snapshots(&self, taken: u64) {
+        self.until_counted("the snapshots are counted", |counters| counters.snapshots_taken.read() >= taken)
+            .await;
+        assert_eq!(self.counters.snapshots_taken.read(), taken);
+    }
+
     /// Waits until the book is the venue's own.
     pub async fn in_step(&self, venue: &Venue, symbol: &str) {
         let wished = venue.book(symbol);
