@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 use tickcast::ingest::Sink;
 use tickcast::ingest::recording::{Replay, replay};
 use tickcast::market::{
-    BookChange, BookKind, Decimal, Event, Millis, Quantity, RawLevel, Scale, Side, SourceBar, StaleReason,
-    SymbolId, Symbols, Total, Trade,
+    BookChange, BookKind, Decimal, Event, Millis, Quantity, Quote, RawLevel, Scale, Side, SourceBar,
+    StaleReason, SymbolId, Symbols, Total, Trade,
 };
 
 /// One symbol as simply as it can be kept.
@@ -31,7 +31,10 @@ struct Naive {
     applied: u64,
     stale: Vec<StaleReason>,
     trades: Vec<Trade>,
-    quotes: u64,
+    quotes: BTreeMap<u64, Quote>,
+    quotes_heard: u64,
+    /// Best bid and ask after each diff.
+    tops: Vec<(u64, Option<(Decimal, Quantity)>, Option<(Decimal, Quantity)>)>,
     bars: Vec<SourceBar>,
     scale: Option<Decimal>,
 }
@@ -56,6 +59,23 @@ impl Naive {
                 }
             }
         }
+    }
+
+    /// After how many diffs the last best bid and ask that the venue told up to there (some are
+    /// told later than the diff) was ours, and after how many it was not.
+    fn tops_checked(&self) -> (u64, u64) {
+        let plain = |(price, quantity): (Decimal, Quantity)| (price.trimmed(), quantity.decimal().trimmed());
+        let same = |best: Option<(Decimal, Quantity)>, told: RawLevel| {
+            best.map(plain) == Some(plain((told.price, told.quantity)))
+        };
+        let (mut good, mut bad) = (0, 0);
+        for &(last_update_id, bid, ask) in &self.tops {
+            if let Some((_, quote)) = self.quotes.range(..=last_update_id).next_back() {
+                let both = same(bid, quote.bid) && same(ask, quote.ask);
+                (good, bad) = (good + u64::from(both), bad + u64::from(!both));
+            }
+        }
+        (good, bad)
     }
 
     /// As the manifest of the recordings defines it.
@@ -96,11 +116,18 @@ impl Sink for NaiveSink {
         match event {
             Event::Book(change) => {
                 book.change(&change);
+                if change.kind == BookKind::Delta {
+                    let (bid, ask) = (book.bids.values().next_back(), book.asks.values().next());
+                    book.tops.push((change.last_update_id, bid.copied(), ask.copied()));
+                }
                 self.recycle(change);
             }
             Event::Stale(reason) => book.stale.push(reason),
             Event::Trade(trade) => book.trades.push(trade),
-            Event::Quote(_) => book.quotes += 1,
+            Event::Quote(quote) => {
+                book.quotes_heard += 1;
+                book.quotes.insert(quote.update_id, quote);
+            }
             Event::Bar(bar) => book.bars.push(*bar),
             Event::Ticker(_) => {}
             Event::Scale { tick } => book.scale = Some(tick),
@@ -166,8 +193,10 @@ fn check_session(name: &str, session: &Value, data: &Path) {
         assert_eq!(book.stale, [], "{at}");
         assert_eq!(counts.trades_ignored, 0, "{at}: trades ignored");
         assert_eq!(book.trades.len() as u64, fact("trades"), "{at}: trades");
-        assert_eq!(book.quotes, fact("bookTickers"), "{at}: bookTickers");
+        assert_eq!(book.quotes_heard, fact("bookTickers"), "{at}: bookTickers");
         assert_eq!(book.bars.len() as u64, fact("kline_updates"), "{at}: kline updates");
+        let tops = (fact("bookTicker_checks_ok"), fact("bookTicker_checks_bad"));
+        assert_eq!(book.tops_checked(), tops, "{at}: best bids and asks that the venue told");
         let levels = [book.bids.len() as u64, book.asks.len() as u64];
         assert_eq!(facts["final_levels"], serde_json::json!(levels), "{at}: levels");
         for (side, field) in [(Side::Bid, "final_best_bid"), (Side::Ask, "final_best_ask")] {

@@ -4,8 +4,10 @@
 
 use thiserror::Error;
 
+use super::digits;
+
 /// The largest number of digits after the point that is understood.
-const MAX_DECIMALS: u8 = 18;
+pub(super) const MAX_DECIMALS: u8 = 18;
 
 /// A decimal number as it was written: `45000.00` is not `45000`, and both print as they came.
 ///
@@ -32,29 +34,8 @@ impl Decimal {
     /// (19 where they fit 64 bits).
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Decimal, NumberError> {
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, text),
-        };
-        let mut mantissa: i64 = 0;
-        let mut at = 0;
-        while let Some(digit) = digit(digits, at) {
-            mantissa =
-                mantissa.checked_mul(10).and_then(|m| m.checked_add(digit)).ok_or(NumberError::TooLong)?;
-            at += 1;
-        }
-        if at == 0 || (at > 1 && digits[0] == b'0') {
-            return Err(NumberError::NotDecimal);
-        }
-        let mut decimals = 0;
-        if at < digits.len() {
-            if digits[at] != b'.' || at + 1 == digits.len() {
-                return Err(NumberError::NotDecimal);
-            }
-            let fraction = &digits[at + 1..];
-            (mantissa, decimals) = read_fraction(mantissa, fraction)?;
-        }
-        Ok(Decimal { mantissa: if negative { -mantissa } else { mantissa }, decimals })
+        let (mantissa, decimals) = digits::read(text)?;
+        Ok(Decimal { mantissa, decimals })
     }
 
     /// The digits without the point.
@@ -337,31 +318,6 @@ pub enum NumberError {
     /// A quantity below zero.
     #[error("a quantity may not be negative")]
     Negative,
-}
-
-#[inline]
-fn digit(text: &[u8], at: usize) -> Option<i64> {
-    let digit = text.get(at)?.wrapping_sub(b'0');
-    (digit < 10).then_some(i64::from(digit))
-}
-
-#[inline]
-fn read_fraction(mut mantissa: i64, fraction: &[u8]) -> Result<(i64, u8), NumberError> {
-    let mut decimals = 0_u8;
-    for at in 0..fraction.len() {
-        let Some(digit) = digit(fraction, at) else { return Err(NumberError::NotDecimal) };
-        let longer = mantissa.checked_mul(10).and_then(|m| m.checked_add(digit));
-        match longer {
-            Some(longer) if decimals < MAX_DECIMALS => {
-                mantissa = longer;
-                decimals += 1;
-            }
-            // Zeros past what fits say nothing about the value: some venues pad to eight decimals.
-            _ if fraction[at..].iter().all(|&byte| byte == b'0') => break,
-            _ => return Err(NumberError::TooLong),
-        }
-    }
-    Ok((mantissa, decimals))
 }
 
 #[inline]
