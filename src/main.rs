@@ -1,1 +1,3 @@
+//! The `tickcast` command.
+
 fn main() {}

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{Interval, Millis, SymbolId};
 
 /// A public topic. Names are read from the right, because a symbol may hold `:` and `/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
     /// A symbol's book.
     Book {
@@ -242,7 +242,7 @@ mod tests {
     const NAMES: [&str; 6] = ["BTCUSDT", "BTC/USD", "tETH2X:ETH", "ODD:20", "ODD:20:raw", "raw"];
 
     fn find(name: &str) -> Option<SymbolId> {
-        NAMES.iter().position(|&known| known == name).map(|at| SymbolId(at as u32))
+        NAMES.iter().position(|&known| known == name).map(|at| SymbolId(u32::try_from(at).unwrap()))
     }
 
     #[track_caller]
@@ -281,7 +281,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_topic_is_found_again_by_its_canonical_name(symbol in 0..NAMES.len(), depth in 0..6_usize, speed in 0..3_usize, interval in 0..10_usize) {
-            let id = SymbolId(symbol as u32);
+            let id = SymbolId(u32::try_from(symbol).unwrap());
             for topic in [
                 Topic::Book { symbol: id, depth: Depth::ALL[depth], speed: Speed::ALL[speed] },
                 Topic::Ticker { symbol: id, speed: Speed::ALL[speed] },

@@ -115,6 +115,8 @@ pub enum BarKind {
     Open,
     /// It is in progress, and this is the first that a new subscriber hears.
     First,
+    /// The same, to a client whose `since` could not be met.
+    NotRecovered,
     /// It is final.
     Closed,
     /// It was final, and a trade came late.

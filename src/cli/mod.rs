@@ -1,0 +1,193 @@
+//! The commands a person types: what they are called and what they take.
+//!
+//! Values of the engine's settings stay text here: [`Config`] checks them, so that a flag, a
+//! variable and a line of the file are refused in the same words.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{
+    BinanceMarket, Config, ConfigError, FlagValue, Layers, ReplaySpeed, Source, UnknownSource,
+};
+use crate::market::check_symbol;
+
+#[cfg(test)]
+mod tests;
+
+/// tickcast keeps the books, tickers, bars and trades of many symbols and streams them to many clients.
+#[derive(Debug, Parser)]
+#[command(name = "tickcast", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What tickcast can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve market data to clients
+    Serve(ServeArgs),
+    /// Play recordings through the engine, and say what came of them
+    Replay(ReplayArgs),
+    /// Write what a venue sends to a file that `replay` can play
+    Record(RecordArgs),
+    /// Print what a server sends on some topics
+    Tail(TailArgs),
+    /// Serve a simulated exchange and a page that shows it
+    Demo(DemoArgs),
+}
+
+/// `tickcast serve`.
+///
+/// A flag wins over the environment, which wins over the file, which wins over the default.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServeArgs {
+    /// Where clients connect [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Where market data comes from: none, simulated, binance, binance-us, binance-usdm,
+    /// binance-coinm, or replay:FILE[,FILE...] [default: none]
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// The symbols asked of the source, as the venue writes them
+    #[arg(long, value_name = "A,B,...")]
+    pub symbols: Option<String>,
+    /// A folder for durable data; without it nothing is written to disk
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
+    /// A TOML file of settings; the README lists all of them
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Development mode: a client without a token is a test user; on loopback addresses only
+    #[arg(long)]
+    pub dev: bool,
+    /// Events a second of the simulated source, over all symbols [default: 2000]
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<String>,
+    /// Seed of the simulated source: the same one makes the same market [default: 1]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<String>,
+    /// Threads that own connections [default: one per core]
+    #[arg(long, value_name = "NUMBER")]
+    pub worker_threads: Option<String>,
+}
+
+impl ServeArgs {
+    /// The settings: these flags over `environment` over the file over the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists all that is wrong with them.
+    pub fn config(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Config, ConfigError> {
+        Config::load(&Layers { file: self.config.clone(), environment, flags: self.flags() })
+    }
+
+    fn flags(&self) -> Vec<FlagValue> {
+        let dev = self.dev.then(|| "true".to_owned());
+        let given = [
+            ("--listen", &self.listen),
+            ("--source", &self.source),
+            ("--symbols", &self.symbols),
+            ("--data-dir", &self.data_dir),
+            ("--dev", &dev),
+            ("--rate", &self.rate),
+            ("--seed", &self.seed),
+            ("--worker-threads", &self.worker_threads),
+        ];
+        let typed = |(flag, value): (_, &Option<String>)| Some(FlagValue { flag, value: value.clone()? });
+        given.into_iter().filter_map(typed).collect()
+    }
+}
+
+/// `tickcast replay`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ReplayArgs {
+    /// The recordings, played one after the other
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How many times faster than life, or max [default: 1, with --summary max]
+    #[arg(long, value_name = "N|max")]
+    pub speed: Option<ReplaySpeed>,
+    /// Print one JSON object at the end: what was applied, what was missing, and the final books
+    #[arg(long)]
+    pub summary: bool,
+}
+
+impl ReplayArgs {
+    /// How fast to play. Nobody watches when only the summary is asked for.
+    pub fn speed(&self) -> ReplaySpeed {
+        let unasked = if self.summary { ReplaySpeed::Max } else { Config::default().replay.speed };
+        self.speed.unwrap_or(unasked)
+    }
+}
+
+/// `tickcast record`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct RecordArgs {
+    /// The venue: binance, binance-us, binance-usdm or binance-coinm
+    #[arg(long, value_name = "SOURCE", value_parser = read_market)]
+    pub source: BinanceMarket,
+    /// The symbols, as the venue writes them
+    #[arg(long, required = true, value_name = "A,B,...", value_delimiter = ',', value_parser = read_symbol)]
+    pub symbols: Vec<String>,
+    /// The file to write; one that exists is not touched
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Stop after this many seconds [default: when interrupted]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = read_seconds)]
+    pub stop_after: Option<Duration>,
+}
+
+/// `tickcast tail`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct TailArgs {
+    /// Topics, such as book:BTCUSDT:20:100ms, trades:BTCUSDT, ticker:* or kline:BTCUSDT:1m
+    #[arg(required = true, value_name = "TOPIC")]
+    pub topics: Vec<String>,
+    /// The server
+    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:3000/v1/ws")]
+    pub url: String,
+    /// Print messages as they come, one JSON object a line, instead of for reading
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `tickcast demo`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct DemoArgs {
+    /// Where clients and browsers connect
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+}
+
+impl DemoArgs {
+    /// The settings of the demo: the defaults with the simulated source.
+    pub fn config(&self) -> Config {
+        Config { listen: self.listen, source: Source::Simulated, ..Config::default() }
+    }
+}
+
+fn read_market(text: &str) -> Result<BinanceMarket, String> {
+    const RECORDABLE: &str = "binance, binance-us, binance-usdm and binance-coinm can be recorded";
+    match text.parse() {
+        Ok(Source::Binance(market)) => Ok(market),
+        Ok(Source::None | Source::Simulated | Source::Replay(_)) => Err(RECORDABLE.into()),
+        Err(UnknownSource::NotBuilt) => Err(format!("this venue is not built yet; {RECORDABLE}")),
+        Err(UnknownSource::Unknown | UnknownSource::NoFile) => {
+            Err(format!("there is no such venue; {RECORDABLE}"))
+        }
+    }
+}
+
+fn read_symbol(text: &str) -> Result<String, String> {
+    check_symbol(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn read_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|&seconds| seconds > 0);
+    seconds.map(Duration::from_secs).ok_or_else(|| "a whole number of seconds from 1 is needed".into())
+}

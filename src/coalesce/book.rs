@@ -1,0 +1,324 @@
+//! One book topic: a depth, a speed, the picture that its clients hold, and what changed since.
+
+use rustc_hash::FxHashMap;
+
+use super::{CHECKSUM_DEPTH, Offer, Throttle, checksum, difference};
+use crate::market::{Depth, Level, Millis, Price, Quantity, Side, Speed};
+use crate::state::{Book, BookStatus, LevelChange};
+
+/// The state of one (depth, speed) of one symbol's book while somebody is subscribed to it.
+///
+/// Invariants: at most one change set is pending; the picture with the next flush's delta applied is
+/// the book at the time of that flush; `seq` rises by one with each flush that had something to say.
+#[derive(Debug)]
+pub struct BookTopic {
+    depth: Depth,
+    speed: Speed,
+    throttle: Throttle,
+    seq: u64,
+    picture: Picture,
+    /// Where the venue's numbering stood, its time and ours, when the picture was taken.
+    taken: Stamp,
+    pending: Option<Pending>,
+    /// Clients were told that the book is not to be trusted; the next flush is a snapshot.
+    stale: bool,
+    active: bool,
+}
+
+/// What clients hold, kept as cheaply as the depth allows.
+#[derive(Debug)]
+enum Picture {
+    /// A limited depth: the levels themselves; a delta is the difference to the book's top.
+    Window { bids: Vec<Level>, asks: Vec<Level> },
+    /// The full depth: what stood at each price that changed since the picture was taken. The
+    /// picture is the present book with these put back, so that no second book has to be kept.
+    Changes { bids: FxHashMap<Price, Quantity>, asks: FxHashMap<Price, Quantity> },
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Stamp {
+    first_update_id: u64,
+    last_update_id: u64,
+    time: Millis,
+    taken_in: Millis,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    first_update_id: u64,
+    updates: u32,
+    taken_in: Millis,
+}
+
+/// A flush's levels and numbers, in buffers that are used again.
+#[derive(Debug, Default)]
+pub struct Flush {
+    /// Bids, best first.
+    pub bids: Vec<Level>,
+    /// Asks, best first.
+    pub asks: Vec<Level>,
+    /// The venue's number of the first update in it.
+    pub first_update_id: u64,
+    /// The venue's number of the last update in it.
+    pub last_update_id: u64,
+    /// The venue's time of the last update in it.
+    pub time: Millis,
+    /// When the engine took the last update in.
+    pub taken_in: Millis,
+    /// CRC-32 of the best levels that the client then holds.
+    pub checksum: u32,
+    top_bids: Vec<Level>,
+    top_asks: Vec<Level>,
+}
+
+/// What a flush is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// The whole picture.
+    Snapshot,
+    /// What changed since `previous`, in so many of the source's updates.
+    Delta {
+        /// The `seq` that it applies to.
+        previous: u64,
+        /// How many updates it stands for.
+        merged: u32,
+    },
+}
+
+impl BookTopic {
+    /// A topic that nobody listens to yet.
+    pub fn new(depth: Depth, speed: Speed) -> BookTopic {
+        let picture = match depth.limit() {
+            Some(_) => Picture::Window { bids: Vec::new(), asks: Vec::new() },
+            None => Picture::Changes { bids: FxHashMap::default(), asks: FxHashMap::default() },
+        };
+        let throttle = Throttle::new(speed.window());
+        BookTopic {
+            depth,
+            speed,
+            throttle,
+            seq: 0,
+            picture,
+            taken: Stamp::default(),
+            pending: None,
+            stale: false,
+            active: false,
+        }
+    }
+
+    /// Which depth and speed it is.
+    pub const fn variant(&self) -> (Depth, Speed) {
+        (self.depth, self.speed)
+    }
+
+    /// The number of the picture that clients hold.
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Whether somebody listens.
+    pub const fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// Whether clients were told not to trust their book.
+    pub const fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Somebody listens now: the present book becomes the picture.
+    pub fn activate(&mut self, now: Millis, book: &Book) {
+        self.active = true;
+        self.stale = book.status() != BookStatus::Good;
+        if !self.stale {
+            self.take_picture(now, book);
+            self.seq += 1;
+        }
+    }
+
+    /// Nobody listens any more. The numbers go on where they are when somebody does again.
+    pub fn deactivate(&mut self) {
+        self.active = false;
+        self.pending = None;
+        self.throttle.reset();
+        self.clear_picture();
+    }
+
+    /// The scale of the symbol's prices grew: numbering restarts with a snapshot.
+    pub fn restart(&mut self) {
+        self.seq = 0;
+        self.pending = None;
+        self.clear_picture();
+        self.stale = self.active;
+    }
+
+    /// A price changed. To be called for each change of the book while the topic is active.
+    #[inline]
+    pub fn record(&mut self, change: LevelChange) {
+        if let Picture::Changes { bids, asks } = &mut self.picture
+            && self.active
+            && !self.stale
+        {
+            let side = if change.side == Side::Bid { bids } else { asks };
+            side.entry(change.price).or_insert(change.before);
+        }
+    }
+
+    /// The book took a change in at `now`; says when to flush. [`BookTopic::is_stale`] topics
+    /// are flushed at once: healing does not wait for a tick.
+    pub fn offer(&mut self, now: Millis, first_update_id: u64) -> Offer {
+        let pending = self.pending.get_or_insert(Pending { first_update_id, updates: 0, taken_in: now });
+        pending.updates = pending.updates.saturating_add(1);
+        pending.taken_in = now;
+        if self.stale { Offer::Now } else { self.throttle.offer(now) }
+    }
+
+    /// Whether what waits for a tick is due.
+    pub fn take_due(&mut self, now: Millis) -> bool {
+        self.throttle.take_due(now)
+    }
+
+    /// The book is not to be trusted; whether clients have yet to be told.
+    pub fn mark_stale(&mut self) -> bool {
+        self.pending = None;
+        self.throttle.reset();
+        self.clear_picture();
+        !std::mem::replace(&mut self.stale, true) && self.active
+    }
+
+    /// Sends what is pending: fills `flush`, or says that nothing has changed for this topic.
+    pub fn flush(&mut self, now: Millis, on_tick: bool, book: &Book, flush: &mut Flush) -> Option<Flushed> {
+        if book.status() != BookStatus::Good {
+            return None;
+        }
+        let pending = self.pending?;
+        if std::mem::take(&mut self.stale) {
+            self.take_picture(pending.taken_in, book);
+            self.seq += 1;
+            self.throttle.mark_sent(now, on_tick);
+            self.pending = None;
+            self.snapshot(book, flush);
+            return Some(Flushed::Snapshot);
+        }
+        flush.clear();
+        self.fill_delta(book, flush);
+        if flush.bids.is_empty() && flush.asks.is_empty() {
+            // Nothing in this topic's sight changed, or it changed back. The updates stay pending:
+            // the next delta's range of numbers has no hole.
+            return None;
+        }
+        self.pending = None;
+        self.throttle.mark_sent(now, on_tick);
+        let previous = self.seq;
+        self.seq += 1;
+        let first_update_id = pending.first_update_id;
+        self.taken = Stamp {
+            first_update_id,
+            last_update_id: book.last_update_id(),
+            time: book.time(),
+            taken_in: pending.taken_in,
+        };
+        flush.stamp(self.taken);
+        flush.checksum = match &self.picture {
+            Picture::Window { bids, asks } => checksum(bids, asks),
+            Picture::Changes { .. } => flush.checksum_of(book),
+        };
+        Some(Flushed::Delta { previous, merged: pending.updates })
+    }
+
+    /// Fills `flush` with the picture that clients hold, for one who joins them.
+    pub fn snapshot(&self, book: &Book, flush: &mut Flush) {
+        flush.clear();
+        match &self.picture {
+            Picture::Window { bids, asks } => {
+                flush.bids.extend_from_slice(bids);
+                flush.asks.extend_from_slice(asks);
+            }
+            Picture::Changes { bids, asks } => {
+                put_back(book, Side::Bid, bids, &mut flush.bids);
+                put_back(book, Side::Ask, asks, &mut flush.asks);
+            }
+        }
+        flush.stamp(Stamp { first_update_id: self.taken.last_update_id, ..self.taken });
+        flush.checksum = checksum(&flush.bids, &flush.asks);
+    }
+
+    fn fill_delta(&mut self, book: &Book, flush: &mut Flush) {
+        match &mut self.picture {
+            Picture::Window { bids, asks } => {
+                let depth = self.depth.limit().unwrap_or(usize::MAX);
+                for (side, held, delta) in
+                    [(Side::Bid, bids, &mut flush.bids), (Side::Ask, asks, &mut flush.asks)]
+                {
+                    let top = if side == Side::Bid { &mut flush.top_bids } else { &mut flush.top_asks };
+                    book.side(side).copy_top(depth, top);
+                    difference(side, held, top, delta);
+                    std::mem::swap(held, top);
+                }
+            }
+            Picture::Changes { bids, asks } => {
+                for (side, held, delta) in
+                    [(Side::Bid, bids, &mut flush.bids), (Side::Ask, asks, &mut flush.asks)]
+                {
+                    let ladder = book.side(side);
+                    delta.extend(held.drain().filter_map(|(price, before)| {
+                        let quantity = ladder.quantity(price);
+                        (quantity != before && !(quantity.is_zero() && before.is_zero()))
+                            .then_some(Level { price, quantity })
+                    }));
+                    delta.sort_unstable_by(|a, b| side.rank(a.price, b.price));
+                }
+            }
+        }
+    }
+
+    fn take_picture(&mut self, now: Millis, book: &Book) {
+        self.clear_picture();
+        if let Picture::Window { bids, asks } = &mut self.picture {
+            let depth = self.depth.limit().unwrap_or(usize::MAX);
+            book.side(Side::Bid).copy_top(depth, bids);
+            book.side(Side::Ask).copy_top(depth, asks);
+        }
+        let last_update_id = book.last_update_id();
+        self.taken =
+            Stamp { first_update_id: last_update_id, last_update_id, time: book.time(), taken_in: now };
+    }
+
+    fn clear_picture(&mut self) {
+        match &mut self.picture {
+            Picture::Window { bids, asks } => (bids.clear(), asks.clear()),
+            Picture::Changes { bids, asks } => (bids.clear(), asks.clear()),
+        };
+    }
+}
+
+impl Flush {
+    fn clear(&mut self) {
+        self.bids.clear();
+        self.asks.clear();
+    }
+
+    fn stamp(&mut self, stamp: Stamp) {
+        (self.first_update_id, self.last_update_id) = (stamp.first_update_id, stamp.last_update_id);
+        (self.time, self.taken_in) = (stamp.time, stamp.taken_in);
+    }
+
+    fn checksum_of(&mut self, book: &Book) -> u32 {
+        book.side(Side::Bid).copy_top(CHECKSUM_DEPTH, &mut self.top_bids);
+        book.side(Side::Ask).copy_top(CHECKSUM_DEPTH, &mut self.top_asks);
+        checksum(&self.top_bids, &self.top_asks)
+    }
+}
+
+/// The side as it was before `changes`.
+fn put_back(book: &Book, side: Side, changes: &FxHashMap<Price, Quantity>, levels: &mut Vec<Level>) {
+    levels.extend(book.side(side).iter().filter(|level| !changes.contains_key(&level.price)));
+    let before = changes.iter().filter(|(_, quantity)| !quantity.is_zero());
+    levels.extend(before.map(|(&price, &quantity)| Level { price, quantity }));
+    if !changes.is_empty() {
+        levels.sort_unstable_by(|a, b| side.rank(a.price, b.price));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! Every knob of the engine: its name, its default, its limits and the reason for them.
+//!
+//! [`Config`] holds the checked values, [`KNOBS`] is the one list that parser, checks and README
+//! table are made of, and [`Config::load`] puts flags over environment over file over default.
+
+mod error;
+mod file;
+mod knobs;
+mod load;
+mod reference;
+mod setting;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::{ConfigError, Mismatch, Place, Problem};
+pub use knobs::{KNOBS, Knob, SECRETS, Secret};
+pub use load::{FlagValue, Layers};
+pub use setting::Setting;
+pub use source::{BinanceMarket, ReplaySpeed, Source, UnknownSource};
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where market data comes from.
+    pub source: Source,
+    /// The symbols asked of the source.
+    pub symbols: Vec<String>,
+    /// Where durable data is kept.
+    pub data_dir: Option<PathBuf>,
+    /// Development mode.
+    pub dev: bool,
+    /// Origins that browsers may connect from; none is any.
+    pub allowed_origins: Vec<String>,
+    /// Which log lines are written.
+    pub log: String,
+    /// How they are written.
+    pub log_format: LogFormat,
+    /// The simulated exchange.
+    pub simulated: Simulated,
+    /// The player of recordings.
+    pub replay: Replay,
+    /// The connection to Binance.
+    pub binance: Binance,
+    /// Books.
+    pub book: Book,
+    /// Bars.
+    pub bars: Bars,
+    /// The last trades.
+    pub tape: Tape,
+    /// How often conflated topics speak.
+    pub throttle: Throttle,
+    /// What a client, or all of them, may use.
+    pub limits: Limits,
+    /// Threads.
+    pub threads: Threads,
+    /// What is never printed.
+    pub secrets: Secrets,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[simulated]`: an exchange that does not exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Simulated {
+    /// Same seed, same market.
+    pub seed: u64,
+    /// Events a second, over all symbols.
+    pub rate: NonZeroUsize,
+    /// How many symbols it makes up when none are named.
+    pub symbols: NonZeroUsize,
+}
+
+/// `[replay]`: how recordings are played.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// How much faster than life.
+    pub speed: ReplaySpeed,
+    /// Begins again at the end.
+    pub repeat: bool,
+}
+
+/// `[binance]`: the connection to the venue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binance {
+    /// Replaces the venue's stream address.
+    pub ws_url: Option<String>,
+    /// Replaces the venue's snapshot address.
+    pub rest_url: Option<String>,
+    /// How often the venue sends book changes.
+    pub depth: Duration,
+    /// A connection that says nothing this long is opened anew; none goes by the venue's pings.
+    pub silence: Option<Duration>,
+    /// A book that stays crossed this long is stale.
+    pub stale_after: Duration,
+}
+
+/// `[book]`: what is kept of a book.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Book {
+    /// Levels kept a side.
+    pub levels_most: NonZeroUsize,
+}
+
+/// `[bars]`: how bars close and how many stay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bars {
+    /// How long after its boundary a bar waits for late trades.
+    pub grace: Duration,
+    /// Closed bars kept per symbol and interval.
+    pub kept: NonZeroUsize,
+    /// Quiet bars filled in at once.
+    pub most_flat_bars: usize,
+}
+
+/// `[tape]`: the last trades of a symbol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tape {
+    /// Trades kept per symbol.
+    pub kept: NonZeroUsize,
+}
+
+/// `[throttle]`: the shortest time between two messages of a conflated topic.
+///
+/// Books have none here: a client names their speed in the topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Throttle {
+    /// `ticker:SYMBOL`.
+    pub ticker: Duration,
+    /// `ticker:*`.
+    pub tickers: Duration,
+    /// An open bar of `kline:SYMBOL:INTERVAL`.
+    pub kline: Duration,
+}
+
+/// `[limits]`: bounds. Reaching one is a normal event with a named outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Symbols.
+    pub symbols: NonZeroUsize,
+    /// Connections of the process.
+    pub connections: NonZeroUsize,
+    /// Connections from one address; loopback has no such limit.
+    pub connections_per_address: NonZeroUsize,
+    /// Subscriptions of one connection.
+    pub subscriptions: NonZeroUsize,
+    /// One message of a client.
+    pub message_bytes: NonZeroUsize,
+    /// Messages of a client a second, in the long run.
+    pub messages_per_second: NonZeroUsize,
+    /// Messages of a client at once.
+    pub messages_burst: NonZeroUsize,
+    /// What may wait for one client.
+    pub outbox_bytes: NonZeroUsize,
+    /// From the connection to the end of its upgrade.
+    pub handshake: Duration,
+    /// Between two pings of ours.
+    pub ping: Duration,
+    /// For the answer to one.
+    pub pong_timeout: Duration,
+    /// Without progress on what waits for a client.
+    pub stalled: Duration,
+    /// Events that wait for one shard.
+    pub shard_queue: NonZeroUsize,
+    /// Broadcasts and commands that wait for one worker.
+    pub worker_queue: NonZeroUsize,
+    /// How long a shutdown may take.
+    pub shutdown: Duration,
+}
+
+/// `[threads]`: who runs where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Threads {
+    /// Threads that own connections; none is one per core.
+    pub worker_threads: Option<NonZeroUsize>,
+    /// Threads that own symbols.
+    pub shards: NonZeroUsize,
+}
+
+impl Threads {
+    /// How many threads own connections on this machine.
+    pub fn workers(&self) -> NonZeroUsize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.worker_threads.unwrap_or_else(cores)
+    }
+}
+
+/// What only the environment may hold, and nothing prints.
+#[derive(Clone, Default, PartialEq)]
+pub struct Secrets {
+    /// Key of HS256 tokens.
+    pub jwt_secret: Option<String>,
+    /// PEM key of RS256, ES256 or EdDSA tokens.
+    pub jwt_public_key: Option<String>,
+    /// File or URL of a key set.
+    pub jwt_jwks: Option<String>,
+    /// The other nodes' meeting place; its URL may hold a password.
+    pub redis_url: Option<String>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Secrets");
+        for secret in &SECRETS {
+            let state = if (secret.read)(self).is_some() { "set" } else { "unset" };
+            shown.field(secret.variable, &format_args!("{state}"));
+        }
+        shown.finish()
+    }
+}
+
+impl Config {
+    /// What the operator should hear at the start although it is no error: what is set and has no
+    /// effect, and what is dangerous.
+    pub fn warnings(&self) -> Vec<String> {
+        let unused = SECRETS.iter().filter(|secret| (secret.read)(&self.secrets).is_some());
+        let mut warnings: Vec<String> = unused
+            .map(|secret| format!("{} is set and has no effect: {}", secret.variable, secret.unused))
+            .collect();
+        if self.dev {
+            warnings.push("development mode: clients without a token are let in as a test user".into());
+        }
+        warnings
+    }
+}
+
+/// The only home of the defaults; [`KNOBS`] holds the reason of each.
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000),
+            source: Source::None,
+            symbols: Vec::new(),
+            data_dir: None,
+            dev: false,
+            allowed_origins: Vec::new(),
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            simulated: Simulated { seed: 1, rate: at_least_one(2_000), symbols: at_least_one(4) },
+            replay: Replay { speed: ReplaySpeed::Times(NonZeroUsize::MIN), repeat: false },
+            binance: Binance {
+                ws_url: None,
+                rest_url: None,
+                depth: Duration::from_millis(100),
+                silence: None,
+                stale_after: Duration::from_secs(5),
+            },
+            book: Book { levels_most: at_least_one(20_000) },
+            bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(64), most_flat_bars: 1_440 },
+            tape: Tape { kept: at_least_one(500) },
+            throttle: Throttle {
+                ticker: Duration::from_secs(1),
+                tickers: Duration::from_secs(1),
+                kline: Duration::from_millis(250),
+            },
+            limits: Limits::default(),
+            threads: Threads { worker_threads: None, shards: NonZeroUsize::MIN },
+            secrets: Secrets::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            symbols: at_least_one(10_000),
+            connections: at_least_one(50_000),
+            connections_per_address: at_least_one(1_000),
+            subscriptions: at_least_one(1_024),
+            message_bytes: at_least_one(64 << 10),
+            messages_per_second: at_least_one(50),
+            messages_burst: at_least_one(100),
+            outbox_bytes: at_least_one(1 << 20),
+            handshake: Duration::from_secs(10),
+            ping: Duration::from_secs(20),
+            pong_timeout: Duration::from_secs(20),
+            stalled: Duration::from_secs(120),
+            shard_queue: at_least_one(16_384),
+            worker_queue: at_least_one(8_192),
+            shutdown: Duration::from_secs(5),
+        }
+    }
+}
+
+const fn at_least_one(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}

@@ -1,0 +1,125 @@
+//! The vocabularies that clients speak: one file each, the same functions in each.
+//!
+//! A dialect turns a client's words into [`Command`]s and an [`Update`] into the words that its
+//! clients expect. Everything between the two is the same engine for all.
+
+pub mod native;
+
+use crate::encode::Frame;
+use crate::market::Update;
+
+/// The vocabularies. Adding one: a file here, a variant, and transcripts in `fixtures/dialects/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Dialect {
+    /// tickcast's own, at `/v1/ws`.
+    Native,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Dialect; 1] = [Dialect::Native];
+
+    /// The update as a frame that every subscriber of this dialect gets; `None` where the dialect
+    /// has no words for it.
+    pub fn encode(self, update: &Update<'_>) -> Option<Frame> {
+        match self {
+            Dialect::Native => Some(native::encode(update)),
+        }
+    }
+}
+
+/// What a client asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// To hear topics from now on, or from where it was interrupted.
+    Subscribe {
+        /// What the client calls this request; raw JSON.
+        id: Option<String>,
+        /// As it wrote them, each with what it last heard.
+        topics: Vec<(String, Option<Since>)>,
+    },
+    /// To hear topics no more.
+    Unsubscribe {
+        /// What the client calls this request; raw JSON.
+        id: Option<String>,
+        /// As it wrote them.
+        topics: Vec<String>,
+    },
+    /// To be told what it is subscribed to.
+    List {
+        /// What the client calls this request; raw JSON.
+        id: Option<String>,
+    },
+    /// To be answered.
+    Ping {
+        /// What the client calls this request; raw JSON.
+        id: Option<String>,
+    },
+    /// To renew its token.
+    Auth {
+        /// What the client calls this request; raw JSON.
+        id: Option<String>,
+        /// The token.
+        token: String,
+    },
+}
+
+/// The last message that a client heard of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// Its epoch.
+    pub epoch: String,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// Why a client's message, or one topic of it, was not acted on. The client stays connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the client calls its request; raw JSON.
+    pub id: Option<String>,
+    /// What kind of fault it is, for programs.
+    pub code: RefusalCode,
+    /// What is wrong and what would be right, for people.
+    pub message: String,
+    /// Which topic it is about.
+    pub topic: Option<String>,
+}
+
+/// The kinds of fault that a client can be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalCode {
+    /// Not a message of this dialect.
+    BadMessage,
+    /// No such operation.
+    UnknownOp,
+    /// No such topic.
+    UnknownTopic,
+    /// No such symbol.
+    UnknownSymbol,
+    /// It is not subscribed.
+    NotSubscribed,
+    /// One topic more than a connection may have.
+    TooManySubscriptions,
+    /// More messages than a connection may send.
+    RateLimited,
+    /// The topic, or the operation, needs a token.
+    Unauthorized,
+}
+
+impl RefusalCode {
+    /// The code on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RefusalCode::BadMessage => "BAD_MESSAGE",
+            RefusalCode::UnknownOp => "UNKNOWN_OP",
+            RefusalCode::UnknownTopic => "UNKNOWN_TOPIC",
+            RefusalCode::UnknownSymbol => "UNKNOWN_SYMBOL",
+            RefusalCode::NotSubscribed => "NOT_SUBSCRIBED",
+            RefusalCode::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
+            RefusalCode::RateLimited => "RATE_LIMITED",
+            RefusalCode::Unauthorized => "UNAUTHORIZED",
+        }
+    }
+}

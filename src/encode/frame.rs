@@ -1,0 +1,222 @@
+//! WebSocket frames as a server writes them: header and payload in one buffer, alike for every receiver.
+
+use bytes::Bytes;
+
+/// A complete server-to-client WebSocket frame (RFC 6455, section 5.2), unmasked.
+///
+/// Invariants: `bytes` is one whole final frame and its first `header` bytes are the header; nothing
+/// about a client is inside, so that a clone (a reference count) serves each receiver, and long
+/// polling uses the same buffer past its header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    bytes: Bytes,
+    header: u8,
+}
+
+impl Frame {
+    /// A text message. `write` appends the payload, which must be UTF-8; `capacity` is how long it
+    /// will be, about: slack stays allocated as long as the frame lives.
+    pub fn text(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Frame {
+        Frame::data(Opcode::Text, capacity, write)
+    }
+
+    /// A binary message, written like [`Frame::text`].
+    pub fn binary(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Frame {
+        Frame::data(Opcode::Binary, capacity, write)
+    }
+
+    /// A ping; what is beyond the 125 bytes that a control frame holds is left out.
+    pub fn ping(payload: &[u8]) -> Frame {
+        Frame::control(Opcode::Ping, payload)
+    }
+
+    /// The answer to a ping, with the ping's payload.
+    pub fn pong(payload: &[u8]) -> Frame {
+        Frame::control(Opcode::Pong, payload)
+    }
+
+    /// The closing frame, its reason cut to 123 bytes at the end of a character. Without a code
+    /// there is no room for a reason either.
+    pub fn close(code: Option<u16>, reason: &str) -> Frame {
+        let mut payload = Vec::with_capacity(MOST_CONTROL);
+        if let Some(code) = code {
+            payload.extend_from_slice(&code.to_be_bytes());
+            payload.extend_from_slice(cut(reason, MOST_REASON).as_bytes());
+        }
+        Frame::control(Opcode::Close, &payload)
+    }
+
+    /// All bytes, as they go to a WebSocket.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The message alone, without the header.
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[usize::from(self.header)..]
+    }
+
+    /// The message alone, sharing this frame's buffer.
+    pub fn payload_bytes(&self) -> Bytes {
+        self.bytes.slice(usize::from(self.header)..)
+    }
+
+    fn data(opcode: Opcode, capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Frame {
+        let mut buffer = Vec::with_capacity(HEAD_ROOM + capacity);
+        buffer.resize(HEAD_ROOM, 0);
+        write(&mut buffer);
+        Frame::seal(opcode, buffer)
+    }
+
+    fn control(opcode: Opcode, payload: &[u8]) -> Frame {
+        let payload = &payload[..payload.len().min(MOST_CONTROL)];
+        Frame::data(opcode, payload.len(), |out| out.extend_from_slice(payload))
+    }
+
+    /// Puts the header right before the payload, into the room that was left for the longest one:
+    /// the payload is not moved.
+    fn seal(opcode: Opcode, mut buffer: Vec<u8>) -> Frame {
+        assert!(buffer.len() >= HEAD_ROOM, "whoever writes a payload only appends");
+        let length = (buffer.len() - HEAD_ROOM) as u64;
+        let wide = length.to_be_bytes();
+        let (header, short_length) = match length {
+            0..=125 => (2, wide[7]),
+            126..=0xFFFF => (4, 126),
+            _ => (10, 127),
+        };
+        let start = HEAD_ROOM - usize::from(header);
+        let head = &mut buffer[start..HEAD_ROOM];
+        head[0] = FIN | opcode as u8;
+        head[1] = short_length;
+        let long_length = &mut head[2..];
+        long_length.copy_from_slice(&wide[wide.len() - long_length.len()..]);
+        Frame { bytes: Bytes::from(buffer).slice(start..), header }
+    }
+}
+
+/// What a frame is (RFC 6455, section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Opcode {
+    /// The next fragment of a message.
+    Continuation = 0x0,
+    /// UTF-8 text.
+    Text = 0x1,
+    /// Bytes.
+    Binary = 0x2,
+    /// The end of the connection.
+    Close = 0x8,
+    /// A question whether the other side is there.
+    Ping = 0x9,
+    /// The answer.
+    Pong = 0xA,
+}
+
+impl Opcode {
+    /// Reads the low four bits of a frame's first byte; `None` of a reserved one.
+    #[inline]
+    pub const fn from_bits(bits: u8) -> Option<Opcode> {
+        Some(match bits {
+            0x0 => Opcode::Continuation,
+            0x1 => Opcode::Text,
+            0x2 => Opcode::Binary,
+            0x8 => Opcode::Close,
+            0x9 => Opcode::Ping,
+            0xA => Opcode::Pong,
+            _ => return None,
+        })
+    }
+
+    /// Whether it may come between the fragments of a message.
+    #[inline]
+    pub const fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+}
+
+/// The longest beginning of `text` that fits `most` bytes and does not end within a character.
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// The longest header that a server writes.
+const HEAD_ROOM: usize = 10;
+
+/// The longest payload of a control frame (RFC 6455, section 5.5).
+const MOST_CONTROL: usize = 125;
+
+/// The longest reason beside a close code.
+const MOST_REASON: usize = MOST_CONTROL - 2;
+
+const FIN: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(payload: &[u8]) -> Frame {
+        Frame::text(payload.len(), |out| out.extend_from_slice(payload))
+    }
+
+    #[test]
+    fn rfc_6455_5_7_a_single_frame_unmasked_text_message() {
+        assert_eq!(text(b"Hello").bytes()[..], [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
+    }
+
+    #[test]
+    fn rfc_6455_5_7_an_unmasked_ping_and_its_pong() {
+        assert_eq!(Frame::ping(b"Hello").bytes()[..], [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
+        assert_eq!(Frame::pong(b"Hello").bytes()[..], [0x8a, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
+    }
+
+    #[test]
+    fn rfc_6455_5_7_binary_messages_of_256_bytes_and_of_64_kib_in_one_frame() {
+        let frame = Frame::binary(256, |out| out.resize(out.len() + 256, 7));
+        assert_eq!(frame.bytes()[..5], [0x82, 0x7E, 0x01, 0x00, 7]);
+        let frame = Frame::binary(65_536, |out| out.resize(out.len() + 65_536, 7));
+        assert_eq!(frame.bytes()[..11], [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0, 7]);
+        assert_eq!(frame.bytes().len(), 10 + 65_536);
+    }
+
+    #[test]
+    fn rfc_6455_5_2_a_length_is_written_in_the_fewest_bytes() {
+        for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            let payload = vec![b'x'; length];
+            let frame = text(&payload);
+            assert_eq!(frame.bytes().len(), header + length);
+            assert_eq!(frame.payload(), payload);
+            assert_eq!(frame.payload_bytes(), payload);
+        }
+    }
+
+    #[test]
+    fn the_payload_stays_where_it_was_written() {
+        let mut written_at = std::ptr::null();
+        let frame = Frame::text(32, |out| {
+            written_at = out.as_ptr().wrapping_add(out.len());
+            out.extend_from_slice(b"{\"type\":\"ok\"}");
+        });
+        assert_eq!(frame.payload().as_ptr(), written_at);
+        assert_eq!(frame.clone().payload().as_ptr(), written_at);
+        assert_eq!(frame.payload_bytes().as_ptr(), written_at);
+    }
+
+    #[test]
+    fn rfc_6455_5_5_1_a_close_carries_its_code_and_a_whole_number_of_characters() {
+        assert_eq!(Frame::close(Some(1012), "retry").bytes()[..], *b"\x88\x07\x03\xf4retry");
+        assert_eq!(Frame::close(None, "unsaid").bytes()[..], [0x88, 0]);
+        let long = Frame::close(Some(4008), &"é".repeat(100));
+        assert_eq!(long.payload().len(), 124);
+        assert_eq!(std::str::from_utf8(&long.payload()[2..]), Ok("é".repeat(61).as_str()));
+    }
+
+    #[test]
+    fn rfc_6455_5_5_a_control_frame_holds_at_most_125_bytes() {
+        assert_eq!(Frame::pong(&[1; 200]).payload(), [1; 125]);
+        assert_eq!(Frame::close(Some(1000), &"x".repeat(200)).payload().len(), 125);
+    }
+}

@@ -1,0 +1,139 @@
+//! Frames that wait for one socket.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// Frames in the order in which they go out, bounded in bytes.
+///
+/// Invariants: frames leave whole and in order; a frame is taken in only while less than the limit
+/// waits, so that what waits is never more than the limit and one frame.
+#[derive(Debug)]
+pub struct Outbox {
+    frames: VecDeque<Bytes>,
+    /// How much of the first frame has been written.
+    written: usize,
+    bytes: usize,
+    limit: usize,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    /// It will be written.
+    Queued,
+    /// There is no room for it.
+    Full,
+}
+
+impl Outbox {
+    /// An empty outbox that takes frames while fewer than `limit` bytes wait.
+    pub const fn new(limit: usize) -> Outbox {
+        Outbox { frames: VecDeque::new(), written: 0, bytes: 0, limit }
+    }
+
+    /// Takes a frame in, where there is room.
+    pub fn push(&mut self, frame: Bytes) -> Pushed {
+        self.push_within(frame, self.limit)
+    }
+
+    /// Takes a frame in where fewer than `limit` bytes wait.
+    pub fn push_within(&mut self, frame: Bytes, limit: usize) -> Pushed {
+        if self.bytes >= limit {
+            return Pushed::Full;
+        }
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+        Pushed::Queued
+    }
+
+    /// Fills `slices` with what is to be written next, and says how many it filled.
+    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (frame, slice) in self.frames.iter().zip(slices) {
+            let from = if filled == 0 { self.written } else { 0 };
+            *slice = IoSlice::new(&frame[from..]);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// So many bytes were written.
+    pub fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        written += self.written;
+        while let Some(first) = self.frames.front().filter(|first| first.len() <= written) {
+            written -= first.len();
+            self.frames.pop_front();
+        }
+        self.written = written;
+        // A connection that has nothing to send holds no buffer.
+        if self.frames.is_empty() && self.frames.capacity() > KEPT_CAPACITY {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Bytes that wait.
+    pub const fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing waits.
+    pub const fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether so little waits that a client that fell behind may be given a new picture.
+    pub const fn has_caught_up(&self) -> bool {
+        self.bytes * 4 <= self.limit
+    }
+}
+
+/// Above this many handles the queue itself is given back once it is empty.
+const KEPT_CAPACITY: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_way_of_writing_gives_the_same_bytes() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..200 {
+            let mut outbox = Outbox::new(usize::MAX);
+            let (mut expected, mut sent) = (Vec::new(), Vec::new());
+            for _ in 0..random.usize(1..20) {
+                let frame: Vec<u8> = (0..random.usize(1..50)).map(|_| random.u8(..)).collect();
+                expected.extend_from_slice(&frame);
+                assert_eq!(outbox.push(frame.into()), Pushed::Queued);
+                while random.bool() && !outbox.is_empty() {
+                    write_some(&mut outbox, &mut random, &mut sent);
+                }
+            }
+            while !outbox.is_empty() {
+                write_some(&mut outbox, &mut random, &mut sent);
+            }
+            assert_eq!(sent, expected);
+        }
+    }
+
+    fn write_some(outbox: &mut Outbox, random: &mut fastrand::Rng, sent: &mut Vec<u8>) {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let filled = outbox.fill(&mut slices);
+        let ready: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+        let written = random.usize(0..=ready.len());
+        sent.extend_from_slice(&ready[..written]);
+        outbox.advance(written);
+    }
+
+    #[test]
+    fn a_frame_larger_than_the_limit_still_gets_through_an_empty_outbox() {
+        let mut outbox = Outbox::new(10);
+        assert_eq!(outbox.push(Bytes::from_static(&[0; 100])), Pushed::Queued);
+        assert_eq!(outbox.push(Bytes::from_static(&[0; 1])), Pushed::Full);
+        outbox.advance(95);
+        assert_eq!(outbox.push(Bytes::from_static(&[0; 1])), Pushed::Queued);
+    }
+}

@@ -1,0 +1,182 @@
+//! What a new subscriber hears first: the picture that the others hold, or what it missed.
+
+use super::symbol::{BookSlot, SymbolState, Turn, view};
+use super::{Interest, Join, Leave, Outlet};
+use crate::coalesce::BookTopic;
+use crate::dialect::Since;
+use crate::encode::Frame;
+use crate::market::{BarKind, Decimal, Depth, Interval, Millis, Speed, Topic, Trade, Update, UpdateBody};
+
+impl SymbolState {
+    /// Counts the subscriber and returns what it must hear before anything else of the topic.
+    pub(super) fn join<O: Outlet>(&mut self, join: &Join, turn: &mut Turn<'_, O>) -> Vec<Frame> {
+        match join.topic {
+            Topic::Book { depth, speed, .. } => self.join_book(depth, speed, join, turn),
+            Topic::Ticker { speed, .. } => {
+                count(&mut self.tickers[speed as usize].interest, join);
+                self.first_ticker(speed, join, turn).into_iter().collect()
+            }
+            Topic::Trades { .. } => {
+                count(&mut self.trades, join);
+                join.since.as_ref().map(|since| self.missed_trades(since, join, turn)).unwrap_or_default()
+            }
+            Topic::Kline { interval, .. } => {
+                count(&mut self.klines[interval as usize].latest.interest, join);
+                self.first_bars(interval, join, turn)
+            }
+            Topic::Tickers => Vec::new(),
+        }
+    }
+
+    pub(super) fn leave(&mut self, leave: Leave) {
+        match leave.topic {
+            Topic::Book { depth, speed, .. } => {
+                if let Some(at) = self.find_book(depth, speed) {
+                    let slot = &mut self.books[at];
+                    if slot.interest.leave(leave.dialect, leave.worker) {
+                        slot.topic.deactivate();
+                        slot.picture = None;
+                    }
+                }
+            }
+            Topic::Ticker { speed, .. } => {
+                self.tickers[speed as usize].interest.leave(leave.dialect, leave.worker);
+            }
+            Topic::Trades { .. } => _ = self.trades.leave(leave.dialect, leave.worker),
+            Topic::Kline { interval, .. } => {
+                self.klines[interval as usize].latest.interest.leave(leave.dialect, leave.worker);
+            }
+            Topic::Tickers => {}
+        }
+    }
+
+    fn join_book<O: Outlet>(
+        &mut self,
+        depth: Depth,
+        speed: Speed,
+        join: &Join,
+        turn: &mut Turn<'_, O>,
+    ) -> Vec<Frame> {
+        let at = self.find_book(depth, speed).unwrap_or_else(|| {
+            let topic = BookTopic::new(depth, speed);
+            self.books.push(BookSlot { topic, interest: Interest::default(), picture: None });
+            self.books.len() - 1
+        });
+        let slot = &mut self.books[at];
+        count(&mut slot.interest, join);
+        if !slot.topic.is_active() {
+            slot.topic.activate(turn.now, &self.book);
+            slot.picture = None;
+        }
+        let holds_it = |since: &Since| *since.epoch == *self.book_epoch && since.seq == slot.topic.seq();
+        if slot.topic.is_stale() {
+            return self.stale_book(at, join, turn).into_iter().collect();
+        }
+        if join.since.as_ref().is_some_and(holds_it) {
+            return Vec::new();
+        }
+        self.book_picture(at, join, turn).into_iter().collect()
+    }
+
+    /// The picture that the topic's subscribers hold, encoded once for all who join at it.
+    fn book_picture<O: Outlet>(&mut self, at: usize, join: &Join, turn: &mut Turn<'_, O>) -> Option<Frame> {
+        let slot = &mut self.books[at];
+        let seq = slot.topic.seq();
+        let shared = join.since.is_none();
+        if shared
+            && let Some((_, _, frame)) =
+                slot.picture.as_ref().filter(|(held, dialect, _)| (*held, *dialect) == (seq, join.dialect))
+        {
+            return Some(frame.clone());
+        }
+        slot.topic.snapshot(&self.book, turn.flush);
+        let recovered = (!shared).then_some(false);
+        let body = UpdateBody::BookSnapshot { book: view(turn.flush), recovered };
+        let taken_in = turn.flush.taken_in;
+        let frame = join.dialect.encode(&self.update(join.topic, &self.book_epoch, seq, taken_in, body))?;
+        if shared {
+            self.books[at].picture = Some((seq, join.dialect, frame.clone()));
+        }
+        Some(frame)
+    }
+
+    fn stale_book<O: Outlet>(&self, at: usize, join: &Join, turn: &Turn<'_, O>) -> Option<Frame> {
+        let seq = self.books[at].topic.seq();
+        join.dialect.encode(&self.update(join.topic, &self.book_epoch, seq, turn.now, UpdateBody::Stale))
+    }
+
+    fn first_ticker<O: Outlet>(&mut self, speed: Speed, join: &Join, turn: &Turn<'_, O>) -> Option<Frame> {
+        if !self.has_ticker() {
+            return None;
+        }
+        let seq = self.tickers[speed as usize].first_seq();
+        let ticker = self.ticker().clone();
+        let body = UpdateBody::Ticker { ticker: &ticker, first: true };
+        join.dialect.encode(&self.update(join.topic, &self.epoch, seq, turn.now, body))
+    }
+
+    /// The trades since `since`, or all that are held where some of them are not.
+    fn missed_trades<O: Outlet>(&self, since: &Since, join: &Join, turn: &Turn<'_, O>) -> Vec<Frame> {
+        let scale = self.book.scale();
+        let shown = |price: Decimal| price.at_scale(scale).map_or(price, |price| price.to_decimal(scale));
+        let missed = if *since.epoch == *self.epoch { self.tape.after(since.seq) } else { None };
+        let Some(missed) = missed else {
+            let trades: Vec<_> = self.tape.iter().map(|trade| (trade, shown(trade.price))).collect();
+            let body = UpdateBody::TradesSnapshot { trades: &trades };
+            let update = self.update(join.topic, &self.epoch, self.tape.last_seq(), turn.now, body);
+            return join.dialect.encode(&update).into_iter().collect();
+        };
+        let encode = |(seq, trade, taken_in): (u64, &Trade, Millis)| {
+            let body = UpdateBody::Trade { trade, price: shown(trade.price) };
+            join.dialect.encode(&self.update(join.topic, &self.epoch, seq, taken_in, body))
+        };
+        missed.filter_map(encode).collect()
+    }
+
+    /// The closed bars since `since` and the open bar, or the open bar alone.
+    fn first_bars<O: Outlet>(&mut self, interval: Interval, join: &Join, turn: &Turn<'_, O>) -> Vec<Frame> {
+        let kline = &mut self.klines[interval as usize];
+        let first = kline.latest.first_seq();
+        let since = join.since.as_ref().filter(|since| *since.epoch == *self.epoch);
+        let missed = since.and_then(|since| kline.closed_after(since.seq));
+        let series = self.bars.series(interval);
+        let mut frames = Vec::new();
+        if let Some(missed) = &missed {
+            let skipped = series.closed().len().saturating_sub(missed.len());
+            for (&seq, bar) in missed.iter().zip(series.closed().skip(skipped)) {
+                let body = UpdateBody::Kline { interval, bar, kind: BarKind::Closed };
+                frames.extend(join.dialect.encode(&self.update(
+                    join.topic,
+                    &self.epoch,
+                    seq,
+                    turn.now,
+                    body,
+                )));
+            }
+        }
+        if let Some(bar) = series.open() {
+            let recovered = missed.is_some() || join.since.is_none();
+            let kind = if recovered { BarKind::First } else { BarKind::NotRecovered };
+            let body = UpdateBody::Kline { interval, bar, kind };
+            frames.extend(join.dialect.encode(&self.update(join.topic, &self.epoch, first, turn.now, body)));
+        }
+        frames
+    }
+
+    fn update<'a>(
+        &'a self,
+        topic: Topic,
+        epoch: &'a str,
+        seq: u64,
+        taken_in: Millis,
+        body: UpdateBody<'a>,
+    ) -> Update<'a> {
+        Update { topic, symbol: &self.name, scale: self.book.scale(), epoch, seq, taken_in, body }
+    }
+}
+
+fn count(interest: &mut Interest, join: &Join) {
+    if !join.again {
+        interest.join(join.dialect, join.worker);
+    }
+}

@@ -1,0 +1,75 @@
+//! What a shard hands over to the workers that own the connections, and what they ask of it.
+
+use crate::dialect::{Dialect, Since};
+use crate::encode::Frame;
+use crate::market::Topic;
+
+/// Takes what a shard has to say. Never blocks for long: a worker waits for no client.
+pub trait Outlet {
+    /// A frame for every subscriber of a topic that this worker has in this dialect.
+    fn broadcast(&mut self, worker: u16, broadcast: Broadcast);
+
+    /// The answer to one [`Join`]. Broadcasts that come after it follow on it without a hole.
+    fn joined(&mut self, worker: u16, joined: Joined);
+}
+
+/// A frame and who gets it.
+#[derive(Clone, Debug)]
+pub struct Broadcast {
+    /// The topic.
+    pub topic: Topic,
+    /// The dialect that it is written in.
+    pub dialect: Dialect,
+    /// What may become of it when a client is slow.
+    pub class: Class,
+    /// The bytes.
+    pub frame: Frame,
+}
+
+/// What may become of a frame when a client is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Newer ones make it worthless, or a snapshot heals its loss: it may be left out.
+    Conflated,
+    /// It must arrive, or the connection ends.
+    Lossless,
+}
+
+/// Somebody wants to hear a topic.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The topic.
+    pub topic: Topic,
+    /// In these words.
+    pub dialect: Dialect,
+    /// The worker that owns the connection.
+    pub worker: u16,
+    /// The connection, by the worker's own count.
+    pub connection: u64,
+    /// What it last heard of the topic.
+    pub since: Option<Since>,
+    /// It was counted before: it only needs a new picture, because it fell behind.
+    pub again: bool,
+}
+
+/// The beginning of a subscription.
+#[derive(Debug)]
+pub struct Joined {
+    /// The connection that asked.
+    pub connection: u64,
+    /// The topic.
+    pub topic: Topic,
+    /// What it must get before any broadcast of the topic.
+    pub frames: Vec<Frame>,
+}
+
+/// Somebody no longer wants to hear a topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Leave {
+    /// The topic.
+    pub topic: Topic,
+    /// The dialect of the connection.
+    pub dialect: Dialect,
+    /// The worker that owns it.
+    pub worker: u16,
+}

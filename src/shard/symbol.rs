@@ -1,0 +1,541 @@
+//! One symbol: its state, its topics, and what an event makes of both.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::topics::{KlineTopic, LatestTopic, ticker_topics};
+use super::{BarsClose, Class, Due, Interest, Outlet, ShardConfig};
+use crate::coalesce::{BookTopic, Flush, Flushed, Offer};
+use crate::dialect::Dialect;
+use crate::encode::Frame;
+use crate::market::{
+    Bar, BarKind, BookChange, BookView, Decimal, Depth, Event, Interval, Millis, Scale, SourceBar, Speed,
+    StaleReason, SymbolId, TickerView, Topic, Total, Trade, Update, UpdateBody,
+};
+use crate::state::{
+    BarChange, Bars, Book, BookSnapshot, BookStatus, Cell, SymbolCells, Tape, Ticker, TickerSnapshot, Traded,
+};
+
+/// Everything about one symbol. Its shard is the only writer.
+#[derive(Debug)]
+pub struct SymbolState {
+    id: SymbolId,
+    pub(super) name: Arc<str>,
+    /// Names the run of numbers of all topics but books.
+    pub(super) epoch: Arc<str>,
+    /// Names the run of numbers of the books: a larger scale begins a new one.
+    pub(super) book_epoch: Arc<str>,
+    restarts: u32,
+    pub(super) book: Book,
+    ticker: Ticker,
+    pub(super) bars: Bars,
+    pub(super) tape: Tape,
+    pub(super) books: Vec<BookSlot>,
+    pub(super) tickers: [LatestTopic; 3],
+    pub(super) klines: [KlineTopic; 10],
+    pub(super) trades: Interest,
+    book_cell: Cell<BookSnapshot>,
+    ticker_cell: Cell<TickerSnapshot>,
+    touched: Touched,
+    view: TickerView,
+    view_is_old: bool,
+    version: u64,
+    counts: SymbolCounts,
+}
+
+/// One book topic, who listens to it, and the picture for joiners while it is the same.
+#[derive(Debug)]
+pub(super) struct BookSlot {
+    pub(super) topic: BookTopic,
+    pub(super) interest: Interest,
+    pub(super) picture: Option<(u64, Dialect, Frame)>,
+}
+
+/// What was not taken in, or was unusual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SymbolCounts {
+    /// Book changes that could not be applied.
+    pub changes_refused: u64,
+    /// Trades with a price that cannot be kept, or a time far off the clock.
+    pub trades_refused: u64,
+    /// The venue's bars that were left out, because its trades make the bars.
+    pub bars_left_out: u64,
+}
+
+/// What is to be published at the end of the turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Touched {
+    book: bool,
+    ticker: bool,
+}
+
+/// What an event may use besides its symbol.
+pub(super) struct Turn<'a, O> {
+    pub(super) now: Millis,
+    pub(super) config: &'a ShardConfig,
+    pub(super) due: &'a mut Due,
+    pub(super) flush: &'a mut Flush,
+    pub(super) out: &'a mut O,
+}
+
+impl SymbolState {
+    pub(super) fn new(id: SymbolId, name: Arc<str>, epoch: &Arc<str>, config: &ShardConfig) -> SymbolState {
+        SymbolState {
+            id,
+            name,
+            epoch: epoch.clone(),
+            book_epoch: epoch.clone(),
+            restarts: 0,
+            book: Book::new(config.levels_most),
+            ticker: Ticker::default(),
+            bars: Bars::new(config.bars_kept, config.flat_bars_most),
+            tape: Tape::new(config.trades_kept),
+            books: Vec::new(),
+            tickers: ticker_topics(config.ticker_window),
+            klines: Interval::ALL.map(|interval| KlineTopic::new(interval, config.kline_window)),
+            trades: Interest::default(),
+            book_cell: Cell::default(),
+            ticker_cell: Cell::default(),
+            touched: Touched::default(),
+            view: TickerView::default(),
+            view_is_old: true,
+            version: 0,
+            counts: SymbolCounts::default(),
+        }
+    }
+
+    /// Its book.
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Its bars.
+    pub const fn bars(&self) -> &Bars {
+        &self.bars
+    }
+
+    /// Its last trades.
+    pub const fn tape(&self) -> &Tape {
+        &self.tape
+    }
+
+    /// What was not taken in.
+    pub const fn counts(&self) -> SymbolCounts {
+        self.counts
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its statistics as they stand.
+    pub fn ticker(&mut self) -> &TickerView {
+        if std::mem::take(&mut self.view_is_old) {
+            let best = self.book.best();
+            self.ticker.fill(self.book.scale(), best, self.book.last_update_id(), &mut self.view);
+        }
+        &self.view
+    }
+
+    pub(super) fn cells(&self) -> SymbolCells {
+        SymbolCells { book: self.book_cell.reader(), ticker: self.ticker_cell.reader() }
+    }
+
+    /// Whether something is to be published at the end of the turn.
+    pub(super) const fn is_touched(&self) -> bool {
+        self.touched.book || self.touched.ticker
+    }
+
+    /// Lets others see what the turn changed.
+    pub(super) fn publish(&mut self) {
+        let touched = std::mem::take(&mut self.touched);
+        if touched.book {
+            let book = &self.book;
+            self.book_cell.publish(|snapshot| snapshot.fill(book));
+        }
+        if touched.ticker {
+            self.version += 1;
+            self.ticker();
+            let (view, version) = (&self.view, self.version);
+            self.ticker_cell.publish(|snapshot| {
+                snapshot.view.clone_from(view);
+                snapshot.version = version;
+            });
+        }
+    }
+
+    pub(super) fn apply<O: Outlet>(
+        &mut self,
+        event: Event,
+        turn: &mut Turn<'_, O>,
+    ) -> Option<Box<BookChange>> {
+        match event {
+            Event::Book(change) => {
+                self.change_book(&change, turn);
+                return Some(change);
+            }
+            Event::Stale(reason) => self.lose_book(reason, turn),
+            Event::Trade(trade) => self.trade(trade, turn),
+            Event::Quote(quote) => {
+                self.ticker.quote(quote);
+                self.ticker_changed(turn);
+            }
+            Event::Ticker(official) => {
+                self.ticker.official(&official);
+                self.ticker_changed(turn);
+            }
+            Event::Bar(bar) => self.source_bar(&bar, turn),
+            Event::Scale { tick } => {
+                let before = self.book.scale();
+                self.book.set_tick(tick);
+                self.follow_scale(before);
+            }
+        }
+        None
+    }
+
+    fn change_book<O: Outlet>(&mut self, change: &BookChange, turn: &mut Turn<'_, O>) {
+        let (scale, status, best) = (self.book.scale(), self.book.status(), self.book.best());
+        let books = &mut self.books;
+        let applied =
+            self.book.apply(change, |level| books.iter_mut().for_each(|slot| slot.topic.record(level)));
+        self.follow_scale(scale);
+        self.touched.book = true;
+        if let Err(error) = applied {
+            self.counts.changes_refused += 1;
+            if self.counts.changes_refused.is_power_of_two() {
+                warn!(symbol = &*self.name, %error, refused = self.counts.changes_refused, "a change was not applied");
+            }
+        }
+        if self.book.status() == BookStatus::Good {
+            self.tell_books(change.first_update_id, turn);
+        } else if status == BookStatus::Good {
+            self.tell_stale(turn);
+        }
+        if self.book.best() != best {
+            self.ticker_changed(turn);
+        }
+    }
+
+    fn lose_book<O: Outlet>(&mut self, reason: StaleReason, turn: &mut Turn<'_, O>) {
+        self.book.mark_stale(reason);
+        self.touched.book = true;
+        self.tell_stale(turn);
+        self.ticker_changed(turn);
+    }
+
+    fn tell_books<O: Outlet>(&mut self, first_update_id: u64, turn: &mut Turn<'_, O>) {
+        for at in 0..self.books.len() {
+            let topic = &mut self.books[at].topic;
+            if topic.is_active() {
+                let (depth, speed) = topic.variant();
+                match topic.offer(turn.now, first_update_id) {
+                    Offer::Now => self.flush_book(at, false, turn),
+                    Offer::At(tick) => turn.due.push(tick, Topic::Book { symbol: self.id, depth, speed }),
+                    Offer::Waiting => {}
+                }
+            }
+        }
+    }
+
+    fn tell_stale<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
+        for slot in &mut self.books {
+            slot.picture = None;
+            if slot.topic.mark_stale() {
+                let (depth, speed) = slot.topic.variant();
+                let topic = Topic::Book { symbol: self.id, depth, speed };
+                let update = Update {
+                    topic,
+                    symbol: &self.name,
+                    scale: self.book.scale(),
+                    epoch: &self.book_epoch,
+                    seq: slot.topic.seq(),
+                    taken_in: turn.now,
+                    body: UpdateBody::Stale,
+                };
+                slot.interest.send(topic, Class::Lossless, &update, turn.out);
+            }
+        }
+    }
+
+    fn flush_book<O: Outlet>(&mut self, at: usize, on_tick: bool, turn: &mut Turn<'_, O>) {
+        let slot = &mut self.books[at];
+        let Some(flushed) = slot.topic.flush(turn.now, on_tick, &self.book, turn.flush) else { return };
+        slot.picture = None;
+        let (depth, speed) = slot.topic.variant();
+        let topic = Topic::Book { symbol: self.id, depth, speed };
+        let book = view(turn.flush);
+        let body = match flushed {
+            Flushed::Snapshot => UpdateBody::BookSnapshot { book, recovered: None },
+            Flushed::Delta { previous, merged } => UpdateBody::BookDelta { book, previous, merged },
+        };
+        let update = Update {
+            topic,
+            symbol: &self.name,
+            scale: self.book.scale(),
+            epoch: &self.book_epoch,
+            seq: slot.topic.seq(),
+            taken_in: turn.flush.taken_in,
+            body,
+        };
+        slot.interest.send(topic, Class::Conflated, &update, turn.out);
+    }
+
+    fn trade<O: Outlet>(&mut self, trade: Trade, turn: &mut Turn<'_, O>) {
+        let scale = self.book.scale();
+        let price = self.book.price(trade.price);
+        let live = matches!(turn.config.bars_close, BarsClose::After(_));
+        let (Ok(price), false) = (price, live && (trade.time - turn.now).abs() > DAY) else {
+            self.counts.trades_refused += 1;
+            if self.counts.trades_refused.is_power_of_two() {
+                let refused = self.counts.trades_refused;
+                warn!(symbol = &*self.name, price = %trade.price, time = trade.time, refused, "a trade was refused");
+            }
+            return;
+        };
+        self.follow_scale(scale);
+        let traded = Traded {
+            time: trade.time,
+            price,
+            count: trade.count.into(),
+            volume: trade.quantity.into(),
+            quote_volume: Total::product(price.to_decimal(self.book.scale()), trade.quantity),
+            taker_bought: trade.taker == Some(crate::market::Side::Bid),
+        };
+        self.feed_bars(turn, |bars, mut hear| bars.trade(&traded, &mut hear));
+        self.ticker.trade(&traded);
+        self.send_trade(trade, price.to_decimal(self.book.scale()), turn);
+        self.ticker_changed(turn);
+    }
+
+    fn send_trade<O: Outlet>(&mut self, trade: Trade, price: Decimal, turn: &mut Turn<'_, O>) {
+        if self.trades.is_empty() {
+            self.tape.push(trade, turn.now);
+            return;
+        }
+        let topic = Topic::Trades { symbol: self.id };
+        let update = Update {
+            topic,
+            symbol: &self.name,
+            scale: self.book.scale(),
+            epoch: &self.epoch,
+            seq: self.tape.last_seq() + 1,
+            taken_in: turn.now,
+            body: UpdateBody::Trade { trade: &trade, price },
+        };
+        self.trades.send(topic, Class::Lossless, &update, turn.out);
+        self.tape.push(trade, turn.now);
+    }
+
+    fn source_bar<O: Outlet>(&mut self, bar: &SourceBar, turn: &mut Turn<'_, O>) {
+        let scale = self.book.scale();
+        let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| self.book.price(price));
+        let [Ok(_), Ok(_), Ok(_), Ok(_)] = prices else {
+            self.counts.bars_left_out += 1;
+            return;
+        };
+        self.follow_scale(scale);
+        // Read again at the scale that holds all four.
+        let at_scale = |price: Decimal| price.at_scale(self.book.scale()).unwrap_or_default();
+        let whole = Bar {
+            open_time: bar.open_time,
+            close_time: bar.interval.close_time(bar.open_time),
+            open: at_scale(bar.open),
+            high: at_scale(bar.high),
+            low: at_scale(bar.low),
+            close: at_scale(bar.close),
+            trades: bar.trades,
+            volume: bar.volume.into(),
+            quote_volume: bar.quote_volume.into(),
+            taker_volume: bar.taker_volume.into(),
+            taker_quote_volume: bar.taker_quote_volume.into(),
+        };
+        let mut used = false;
+        self.feed_bars(turn, |bars, mut hear| {
+            used = bars.source_bar(bar.interval, &whole, bar.closed, &mut hear);
+        });
+        if !used {
+            self.counts.bars_left_out += 1;
+        } else if bar.closed && bar.interval == Interval::M1 && bar.trades > 0 {
+            self.ticker.minute(&whole);
+            self.ticker_changed(turn);
+        }
+    }
+
+    /// Closes the bars whose time is over at `time`.
+    pub(super) fn advance_bars<O: Outlet>(&mut self, time: Millis, turn: &mut Turn<'_, O>) {
+        self.feed_bars(turn, |bars, mut hear| bars.advance(time, &mut hear));
+    }
+
+    /// Lets what is older than a day leave the statistics.
+    pub(super) fn advance_ticker<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
+        if self.ticker.advance(turn.now) {
+            self.ticker_changed(turn);
+        }
+    }
+
+    /// Lets `feed` change the bars, tells of closed and corrected ones at once and of open ones as
+    /// their throttles allow.
+    fn feed_bars<O: Outlet>(
+        &mut self,
+        turn: &mut Turn<'_, O>,
+        feed: impl FnOnce(&mut Bars, &mut dyn FnMut(BarChange<'_>)),
+    ) {
+        let (klines, names) = (&mut self.klines, (&*self.name, &*self.epoch, self.id, self.book.scale()));
+        let mut changed = [false; Interval::ALL.len()];
+        feed(&mut self.bars, &mut |change| match change {
+            BarChange::Open(interval) => changed[interval as usize] = true,
+            BarChange::Closed(interval, bar) => {
+                let kline = &mut klines[interval as usize];
+                let seq = kline.close(turn.config.bars_kept);
+                send_bar(kline, names, seq, bar, BarKind::Closed, turn);
+            }
+            BarChange::Corrected(interval, bar) => {
+                let kline = &mut klines[interval as usize];
+                kline.latest.seq += 1;
+                let seq = kline.latest.seq;
+                send_bar(kline, names, seq, bar, BarKind::Correction, turn);
+            }
+        });
+        for interval in Interval::ALL.into_iter().filter(|&interval| changed[interval as usize]) {
+            let latest = &mut self.klines[interval as usize].latest;
+            if !latest.interest.is_empty() {
+                match latest.throttle.offer(turn.now) {
+                    Offer::Now => self.send_open_bar(interval, false, turn),
+                    Offer::At(tick) => turn.due.push(tick, Topic::Kline { symbol: self.id, interval }),
+                    Offer::Waiting => {}
+                }
+            }
+        }
+    }
+
+    fn send_open_bar<O: Outlet>(&mut self, interval: Interval, on_tick: bool, turn: &mut Turn<'_, O>) {
+        let names = (&*self.name, &*self.epoch, self.id, self.book.scale());
+        let kline = &mut self.klines[interval as usize];
+        if let Some(bar) = self.bars.series(interval).open() {
+            kline.latest.throttle.mark_sent(turn.now, on_tick);
+            kline.latest.seq += 1;
+            let seq = kline.latest.seq;
+            send_bar(kline, names, seq, bar, BarKind::Open, turn);
+        }
+    }
+
+    fn ticker_changed<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
+        (self.touched.ticker, self.view_is_old) = (true, true);
+        for speed in Speed::ALL {
+            let latest = &mut self.tickers[speed as usize];
+            if !latest.interest.is_empty() {
+                match latest.throttle.offer(turn.now) {
+                    Offer::Now => self.send_ticker(speed, false, turn),
+                    Offer::At(tick) => turn.due.push(tick, Topic::Ticker { symbol: self.id, speed }),
+                    Offer::Waiting => {}
+                }
+            }
+        }
+    }
+
+    fn send_ticker<O: Outlet>(&mut self, speed: Speed, on_tick: bool, turn: &mut Turn<'_, O>) {
+        self.ticker();
+        let latest = &mut self.tickers[speed as usize];
+        latest.throttle.mark_sent(turn.now, on_tick);
+        latest.seq += 1;
+        let topic = Topic::Ticker { symbol: self.id, speed };
+        let update = Update {
+            topic,
+            symbol: &self.name,
+            scale: self.book.scale(),
+            epoch: &self.epoch,
+            seq: latest.seq,
+            taken_in: turn.now,
+            body: UpdateBody::Ticker { ticker: &self.view, first: false },
+        };
+        latest.interest.send(topic, Class::Conflated, &update, turn.out);
+    }
+
+    /// A topic's tick has come.
+    pub(super) fn tick<O: Outlet>(&mut self, topic: Topic, turn: &mut Turn<'_, O>) {
+        match topic {
+            Topic::Book { depth, speed, .. } => {
+                if let Some(at) = self.find_book(depth, speed)
+                    && self.books[at].topic.take_due(turn.now)
+                {
+                    self.flush_book(at, true, turn);
+                }
+            }
+            Topic::Ticker { speed, .. } => {
+                let latest = &mut self.tickers[speed as usize];
+                if latest.throttle.take_due(turn.now) && !latest.interest.is_empty() {
+                    self.send_ticker(speed, true, turn);
+                }
+            }
+            Topic::Kline { interval, .. } => {
+                let latest = &mut self.klines[interval as usize].latest;
+                if latest.throttle.take_due(turn.now) && !latest.interest.is_empty() {
+                    self.send_open_bar(interval, true, turn);
+                }
+            }
+            Topic::Trades { .. } | Topic::Tickers => {}
+        }
+    }
+
+    pub(super) fn find_book(&self, depth: Depth, speed: Speed) -> Option<usize> {
+        self.books.iter().position(|slot| slot.topic.variant() == (depth, speed))
+    }
+
+    /// Whether there is anything to tell of its statistics.
+    pub(super) fn has_ticker(&self) -> bool {
+        self.ticker.is_known() || self.book.status() == BookStatus::Good
+    }
+
+    /// Brings everything to the book's scale after it grew, and begins a new epoch of the books.
+    fn follow_scale(&mut self, before: Scale) {
+        let scale = self.book.scale();
+        if scale == before {
+            return;
+        }
+        if scale > before {
+            self.ticker.rescale(before, scale);
+            self.bars.rescale(before, scale);
+        }
+        if self.books.iter().any(|slot| slot.topic.seq() > 0) {
+            self.restarts += 1;
+            self.book_epoch = format!("{}.{}", self.epoch, self.restarts).into();
+            for slot in &mut self.books {
+                slot.topic.restart();
+                slot.picture = None;
+            }
+        }
+    }
+}
+
+/// The levels and numbers of a flush as an update shows them.
+pub(super) fn view(flush: &Flush) -> BookView<'_> {
+    BookView {
+        bids: &flush.bids,
+        asks: &flush.asks,
+        first_update_id: flush.first_update_id,
+        last_update_id: flush.last_update_id,
+        time: flush.time,
+        checksum: flush.checksum,
+    }
+}
+
+fn send_bar<O: Outlet>(
+    kline: &KlineTopic,
+    (symbol, epoch, id, scale): (&str, &str, SymbolId, Scale),
+    seq: u64,
+    bar: &Bar,
+    kind: BarKind,
+    turn: &mut Turn<'_, O>,
+) {
+    let interval = kline.interval;
+    let topic = Topic::Kline { symbol: id, interval };
+    let body = UpdateBody::Kline { interval, bar, kind };
+    let update = Update { topic, symbol, scale, epoch, seq, taken_in: turn.now, body };
+    let class = if kind == BarKind::Open { Class::Conflated } else { Class::Lossless };
+    kline.latest.interest.send(topic, class, &update, turn.out);
+}
+
+const DAY: Millis = 86_400_000;

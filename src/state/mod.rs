@@ -1,0 +1,17 @@
+//! The only owner of mutable market data: books, tickers, bars and tapes, one writer each.
+//!
+//! Knows nothing of clients. Others read through the cells, which never make anybody wait.
+
+mod bars;
+mod book;
+mod cell;
+mod ladder;
+mod tape;
+mod ticker;
+
+pub use bars::{BarChange, Bars, Series, Traded};
+pub use book::{Book, BookCounts, BookError, BookStatus, LevelChange};
+pub use cell::{Board, BookSnapshot, Cell, Published, SymbolCells, TickerSnapshot};
+pub use ladder::Ladder;
+pub use tape::Tape;
+pub use ticker::Ticker;

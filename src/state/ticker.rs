@@ -1,0 +1,364 @@
+//! A symbol's rolling 24 h statistics.
+
+use std::collections::VecDeque;
+
+use super::Traded;
+use crate::market::{
+    Bar, Decimal, Level, Millis, OfficialTicker, Price, Quantity, Quote, RawLevel, Scale, TickerView, Total,
+};
+
+/// Statistics over the last 24 hours: exactly the 1,440 minutes that end with the present one.
+///
+/// Sums are kept up as minutes come and go; highest and lowest are looked up again only when a
+/// minute that held one of them leaves. What a venue says itself (an [`OfficialTicker`]) stands
+/// above what is computed here, but for the last price and the best bid and ask, where the newest counts.
+#[derive(Debug, Default)]
+pub struct Ticker {
+    /// Minutes in which something was traded, oldest first.
+    minutes: VecDeque<Minute>,
+    /// The newest minute that the window has reached.
+    newest: i64,
+    volume: Total,
+    quote_volume: Total,
+    trades: u64,
+    extremes: Option<(Price, Price)>,
+    last: Option<(Price, Millis)>,
+    official: OfficialTicker,
+    quote: Option<Quote>,
+    time: Millis,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Minute {
+    number: i64,
+    first_time: Millis,
+    last_time: Millis,
+    open: Price,
+    high: Price,
+    low: Price,
+    close: Price,
+    trades: u64,
+    volume: Total,
+    quote_volume: Total,
+}
+
+/// What a trade, or a minute of trades, adds to the window.
+struct Part {
+    first_time: Millis,
+    last_time: Millis,
+    prices: [Price; 4],
+    trades: u64,
+    volume: Total,
+    quote_volume: Total,
+}
+
+impl Ticker {
+    /// Takes a trade in. One that is older than the window is left out.
+    pub fn trade(&mut self, traded: &Traded) {
+        self.add(&Part {
+            first_time: traded.time,
+            last_time: traded.time,
+            prices: [traded.price; 4],
+            trades: traded.count,
+            volume: traded.volume,
+            quote_volume: traded.quote_volume,
+        });
+    }
+
+    /// Takes a closed minute of the venue's in, for symbols without a trade stream.
+    pub fn minute(&mut self, bar: &Bar) {
+        self.add(&Part {
+            first_time: bar.open_time,
+            last_time: bar.close_time - 1,
+            prices: [bar.open, bar.high, bar.low, bar.close],
+            trades: bar.trades,
+            volume: bar.volume,
+            quote_volume: bar.quote_volume,
+        });
+    }
+
+    fn add(&mut self, traded: &Part) {
+        let number = traded.first_time.div_euclid(MINUTE);
+        self.advance_to(number.max(self.newest));
+        if number <= self.newest - WINDOW_MINUTES {
+            return;
+        }
+        let place = self.minutes.partition_point(|minute| minute.number < number);
+        match self.minutes.get_mut(place).filter(|minute| minute.number == number) {
+            Some(minute) => minute.merge(traded),
+            None => self.minutes.insert(place, Minute::new(number, traded)),
+        }
+        self.volume.add(traded.volume);
+        self.quote_volume.add(traded.quote_volume);
+        self.trades += traded.trades;
+        let [_, high, low, close] = traded.prices;
+        if let Some((highest, lowest)) = &mut self.extremes {
+            (*highest, *lowest) = ((*highest).max(high), (*lowest).min(low));
+        } else {
+            self.extremes = Some((high, low));
+        }
+        if self.last.is_none_or(|(_, time)| traded.last_time >= time) {
+            self.last = Some((close, traded.last_time));
+            self.official.last_price = None;
+        }
+        self.time = self.time.max(traded.last_time);
+    }
+
+    /// Takes the venue's own best bid and ask in.
+    pub fn quote(&mut self, quote: Quote) {
+        self.time = self.time.max(quote.time.unwrap_or(0));
+        self.quote = Some(quote);
+    }
+
+    /// Takes the venue's own statistics in; what they do not name stays.
+    pub fn official(&mut self, named: &OfficialTicker) {
+        let own = &mut self.official;
+        own.last_price = named.last_price.or(own.last_price);
+        own.open_price = named.open_price.or(own.open_price);
+        own.price_change = named.price_change.or(own.price_change);
+        own.price_change_percent = named.price_change_percent.or(own.price_change_percent);
+        own.high = named.high.or(own.high);
+        own.low = named.low.or(own.low);
+        own.volume = named.volume.or(own.volume);
+        own.quote_volume = named.quote_volume.or(own.quote_volume);
+        own.bid = named.bid.or(own.bid);
+        own.ask = named.ask.or(own.ask);
+        own.open_time = named.open_time.or(own.open_time);
+        own.close_time = named.close_time.or(own.close_time);
+        own.trades = named.trades.or(own.trades);
+        self.time = self.time.max(named.time.unwrap_or(0));
+    }
+
+    /// Lets the minutes go that are more than 24 hours before `now`; whether there were any.
+    pub fn advance(&mut self, now: Millis) -> bool {
+        let before = self.minutes.len();
+        self.advance_to(now.div_euclid(MINUTE).max(self.newest));
+        self.minutes.len() != before
+    }
+
+    /// All prices at a larger scale from now on.
+    pub fn rescale(&mut self, from: Scale, to: Scale) {
+        let factor = from.factor_to(to);
+        let grow = |price: &mut Price| price.0 = price.0.saturating_mul(factor);
+        for minute in &mut self.minutes {
+            [&mut minute.open, &mut minute.high, &mut minute.low, &mut minute.close]
+                .into_iter()
+                .for_each(grow);
+        }
+        if let Some((high, low)) = &mut self.extremes {
+            [high, low].into_iter().for_each(grow);
+        }
+        if let Some((price, _)) = &mut self.last {
+            grow(price);
+        }
+    }
+
+    /// Whether anything is known at all.
+    pub fn is_known(&self) -> bool {
+        self.last.is_some() || self.quote.is_some() || self.official != OfficialTicker::default()
+    }
+
+    /// Puts the statistics as they stand into `view`. `book` is the best bid and ask of the book
+    /// and the update that made them; the quote counts where it is newer.
+    pub fn fill(
+        &self,
+        scale: Scale,
+        book: (Option<Level>, Option<Level>),
+        book_update: u64,
+        view: &mut TickerView,
+    ) {
+        let own = &self.official;
+        let at_scale = |price: Price| Total::from(price.to_decimal(scale));
+        let shown = |price: Decimal| price.at_scale(scale).map_or_else(|_| price.into(), at_scale);
+        let open = own.open_price.map(shown).or(self.minutes.front().map(|minute| at_scale(minute.open)));
+        let last = own.last_price.map(shown).or(self.last.map(|(price, _)| at_scale(price)));
+        let change = own.price_change.map(shown).or_else(|| difference(last, open));
+        let percent = own.price_change_percent.map(Total::from);
+        *view = TickerView {
+            last_price: last,
+            open_price: open,
+            price_change: change,
+            price_change_percent: percent.or_else(|| change?.percent_of(open?)),
+            high: own.high.map(shown).or(self.extremes.map(|(high, _)| at_scale(high))),
+            low: own.low.map(shown).or(self.extremes.map(|(_, low)| at_scale(low))),
+            volume: own.volume.map(Total::from).or(Some(self.volume)),
+            quote_volume: own
+                .quote_volume
+                .map(Total::from)
+                .or_else(|| Some(self.quote_volume.trimmed(scale.decimals()))),
+            bid: None,
+            ask: None,
+            open_time: own.open_time.unwrap_or((self.newest + 1 - WINDOW_MINUTES) * MINUTE),
+            close_time: own.close_time.unwrap_or((self.newest + 1) * MINUTE),
+            trades: own.trades.unwrap_or(self.trades),
+            time: self.time,
+        };
+        self.fill_best(shown, book, book_update, view, at_scale);
+    }
+
+    fn fill_best(
+        &self,
+        shown: impl Fn(Decimal) -> Total,
+        (bid, ask): (Option<Level>, Option<Level>),
+        book_update: u64,
+        view: &mut TickerView,
+        at_scale: impl Fn(Price) -> Total,
+    ) {
+        let raw = |level: RawLevel| (shown(level.price), level.quantity);
+        let level = |level: Level| -> (Total, Quantity) { (at_scale(level.price), level.quantity) };
+        match self.quote.filter(|quote| quote.update_id > book_update || bid.is_none() && ask.is_none()) {
+            Some(quote) => (view.bid, view.ask) = (Some(raw(quote.bid)), Some(raw(quote.ask))),
+            None => {
+                view.bid = bid.map(level).or(self.official.bid.map(raw));
+                view.ask = ask.map(level).or(self.official.ask.map(raw));
+            }
+        }
+    }
+
+    fn advance_to(&mut self, newest: i64) {
+        self.newest = newest;
+        let oldest = newest + 1 - WINDOW_MINUTES;
+        let mut lost_extreme = false;
+        while let Some(minute) = self.minutes.front().filter(|minute| minute.number < oldest) {
+            lost_extreme |= self.extremes.is_some_and(|(high, low)| minute.high == high || minute.low == low);
+            self.volume.subtract(minute.volume);
+            self.quote_volume.subtract(minute.quote_volume);
+            self.trades -= minute.trades;
+            self.minutes.pop_front();
+        }
+        if lost_extreme {
+            let prices = self.minutes.iter().map(|minute| (minute.high, minute.low));
+            self.extremes = prices.reduce(|(high, low), (h, l)| (high.max(h), low.min(l)));
+        }
+    }
+}
+
+impl Minute {
+    fn new(number: i64, traded: &Part) -> Minute {
+        let [open, high, low, close] = traded.prices;
+        Minute {
+            number,
+            first_time: traded.first_time,
+            last_time: traded.last_time,
+            open,
+            high,
+            low,
+            close,
+            trades: traded.trades,
+            volume: traded.volume,
+            quote_volume: traded.quote_volume,
+        }
+    }
+
+    fn merge(&mut self, traded: &Part) {
+        let [open, high, low, close] = traded.prices;
+        if traded.first_time < self.first_time {
+            (self.open, self.first_time) = (open, traded.first_time);
+        }
+        if traded.last_time >= self.last_time {
+            (self.close, self.last_time) = (close, traded.last_time);
+        }
+        self.high = self.high.max(high);
+        self.low = self.low.min(low);
+        self.trades += traded.trades;
+        self.volume.add(traded.volume);
+        self.quote_volume.add(traded.quote_volume);
+    }
+}
+
+fn difference(last: Option<Total>, open: Option<Total>) -> Option<Total> {
+    let mut change = last?;
+    change.subtract(open?);
+    Some(change)
+}
+
+const MINUTE: Millis = 60_000;
+const WINDOW_MINUTES: i64 = 24 * 60;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn trade(time: Millis, price: i64, quantity: i64) -> Traded {
+        let (price, quantity) = (Decimal::new(price, 2), Quantity::new(Decimal::new(quantity, 1)).unwrap());
+        Traded {
+            time,
+            price: Price(price.mantissa()),
+            count: 1,
+            volume: quantity.into(),
+            quote_volume: Total::product(price, quantity),
+            taker_bought: true,
+        }
+    }
+
+    fn view(ticker: &Ticker) -> TickerView {
+        let mut view = TickerView::default();
+        ticker.fill(Scale::new(2).unwrap(), (None, None), 0, &mut view);
+        view
+    }
+
+    fn text(total: Option<Total>) -> String {
+        total.map_or_else(|| "none".into(), |total| total.to_string())
+    }
+
+    #[test]
+    fn the_venues_own_word_stands_above_the_computed_and_the_newest_price_above_both() {
+        let mut ticker = Ticker::default();
+        ticker.trade(&trade(1_000, 10_000, 10));
+        ticker.official(&OfficialTicker {
+            last_price: Some("101.5".parse().unwrap()),
+            high: Some("120".parse().unwrap()),
+            ..OfficialTicker::default()
+        });
+        assert_eq!(
+            (text(view(&ticker).last_price), text(view(&ticker).high)),
+            ("101.50".into(), "120.00".into())
+        );
+        ticker.trade(&trade(2_000, 11_000, 10));
+        let after = view(&ticker);
+        assert_eq!((text(after.last_price), text(after.high)), ("110.00".into(), "120.00".into()));
+        assert_eq!(text(after.price_change_percent), "10.00");
+        assert_eq!(after.close_time - after.open_time, 86_400_000);
+    }
+
+    #[test]
+    fn nothing_known_is_nothing_said() {
+        let ticker = Ticker::default();
+        assert!(!ticker.is_known());
+        assert_eq!((view(&ticker).last_price, view(&ticker).price_change_percent), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn the_window_is_the_sum_of_its_minutes(
+            steps in proptest::collection::vec((0_i64..6 * 3_600_000, -600_000_i64..1, 1_i64..50, 1_i64..9), 1..60),
+        ) {
+            let mut ticker = Ticker::default();
+            let mut all: Vec<(Millis, i64, i64)> = Vec::new();
+            let (mut now, mut newest) = (0, 0);
+            for (forward, late, price, quantity) in steps {
+                now += forward;
+                let time = (now + late).max(0);
+                newest = newest.max(time.div_euclid(MINUTE)).max(now.div_euclid(MINUTE));
+                ticker.advance(now);
+                ticker.trade(&trade(time, price, quantity));
+                all.push((time, price, quantity));
+                let inside = all.iter().filter(|(time, ..)| time.div_euclid(MINUTE) > newest - WINDOW_MINUTES);
+                let mut inside: Vec<_> = inside.collect();
+                let volume: i64 = inside.iter().map(|(.., quantity)| quantity).sum();
+                let quote: i64 = inside.iter().map(|(_, price, quantity)| price * quantity).sum();
+                let seen = view(&ticker);
+                prop_assert_eq!(seen.trades, inside.len() as u64);
+                prop_assert_eq!(seen.volume, Some(Total::from(Decimal::new(volume, 1))));
+                prop_assert_eq!(seen.quote_volume, Some(Total::from(Decimal::new(quote, 3))));
+                let price = |of: Option<&i64>| of.map(|&price| Total::from(Decimal::new(price, 2)));
+                prop_assert_eq!(seen.high, price(inside.iter().map(|(_, price, _)| price).max()));
+                prop_assert_eq!(seen.low, price(inside.iter().map(|(_, price, _)| price).min()));
+                inside.sort_by_key(|(time, ..)| *time);
+                prop_assert_eq!(seen.open_price, price(inside.first().map(|(_, price, _)| price)));
+            }
+        }
+    }
+}
