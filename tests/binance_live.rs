@@ -269,8 +269,11 @@ async fn a_renewal_loses_nothing_and_doubles_no_trade() {
     assert_eq!(follower.seen().symbol(BTC).stale, []);
     follower.snapshots(2).await;
     assert_eq!(follower.counters().interruptions.read(), 0);
-    let log = venue.log();
-    assert!(log.connections[..3].iter().all(|seen| seen.closed_with == Some(1000)), "{log:#?}");
+    venue
+        .until("the old ones were left politely", |log| {
+            log.connections[..3].iter().all(|seen| seen.closed_with == Some(1000))
+        })
+        .await;
 }
 
 #[tokio::test]
