@@ -372,5 +372,5 @@ const PING_GRACE: Duration = Duration::from_secs(40);
 /// With nothing due, somebody looks all the same.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 
-/// For the close frames when the source is stopped.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// For all sessions to leave when the source is stopped; each has a second for that.
+const GOODBYE: Duration = Duration::from_millis(1_500);
