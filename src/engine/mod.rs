@@ -12,7 +12,6 @@ mod sink;
 mod source;
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -30,7 +29,6 @@ use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::fanout::{self, Inbox, NewConnection, ToWorker, WorkerConfig};
 use crate::market::{Millis, Symbols};
-use crate::session::SessionLimits;
 use crate::shard::{BarsClose, ShardConfig};
 use crate::state::Board;
 
@@ -99,11 +97,10 @@ impl Engine {
             shards.push(inputs);
             commands.push(asks);
         }
-        for (id, inbox) in (0_u16..).zip(&workers) {
-            let (inbox, commands, symbols) = (inbox.clone(), commands.clone(), symbols.clone());
-            let worker = worker_config(config);
+        for (id, _) in (0_u16..).zip(&workers) {
+            let (workers, commands, worker) = (workers.clone(), commands.clone(), worker_config(config));
             threads.push(named(format!("worker-{id}"), move || {
-                if let Err(error) = fanout::run(id, &inbox, commands, symbols, worker) {
+                if let Err(error) = fanout::run(id, workers, commands, worker) {
                     error!(%error, worker = id, "a worker could not start");
                 }
             })?);
@@ -195,13 +192,7 @@ pub fn shard_config(config: &Config, time: Time) -> ShardConfig {
 
 fn worker_config(config: &Config) -> WorkerConfig {
     let limits = &config.limits;
-    let count = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
     WorkerConfig {
-        session: SessionLimits {
-            subscriptions: limits.subscriptions.get(),
-            messages_per_second: count(limits.messages_per_second),
-            messages_burst: count(limits.messages_burst),
-        },
         message_bytes: limits.message_bytes.get(),
         outbox_bytes: limits.outbox_bytes.get(),
         ping: millis(limits.ping),

@@ -6,28 +6,35 @@ use std::io::{ErrorKind, IoSlice};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::audience::Seat;
 use super::{Outbox, Pushed, WorkerConfig};
+use crate::dialect::Dialect;
 use crate::encode::Frame;
 use crate::market::{Millis, Topic};
 use crate::session::websocket::{Compression, Message, Reader, Violation};
-use crate::session::{Action, Closing, Progress, Session, SessionEnd};
+use crate::session::{Action, Closing, Conversation, Progress, Said, SessionEnd, Subscriptions};
 use crate::shard::{Broadcast, Class, Joined};
 
 /// One client's connection. Belongs to one worker's thread; nobody else touches it.
 pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) stream: TcpStream,
-    pub(super) session: RefCell<Session>,
+    pub(super) subscriptions: RefCell<Subscriptions>,
+    pub(super) dialect: Dialect,
+    pub(super) seat: Cell<Option<Seat>>,
     /// Something changed that its task has to see to.
     pub(super) wake: Notify,
     pub(super) blocked: Cell<bool>,
+    /// Whether it stands in the worker's list of connections to flush.
+    pub(super) dirty: Cell<bool>,
+    /// Whether its topics changed since it was seated.
+    pub(super) unsettled: Cell<bool>,
+    conversation: RefCell<Box<dyn Conversation>>,
     outbox: RefCell<Outbox>,
     reader: RefCell<Reader>,
     closing: Cell<Closing>,
-    /// Whether it stands in the worker's list of connections to flush.
-    pub(super) dirty: Cell<bool>,
-    /// Whether some topic waits for a new picture.
-    behind: Cell<bool>,
+    /// How many topics wait for what they missed.
+    behind: Cell<usize>,
     over: Cell<bool>,
     heard: Cell<Millis>,
     pinged: Cell<bool>,
@@ -41,7 +48,7 @@ impl Connection {
     pub(super) fn new(
         id: u64,
         stream: TcpStream,
-        session: Session,
+        conversation: Box<dyn Conversation>,
         config: &WorkerConfig,
         now: Millis,
         place: Box<dyn Send>,
@@ -49,14 +56,18 @@ impl Connection {
         Connection {
             id,
             stream,
-            session: RefCell::new(session),
+            subscriptions: RefCell::default(),
+            dialect: conversation.dialect(),
+            seat: Cell::new(None),
             wake: Notify::new(),
             blocked: Cell::new(false),
+            dirty: Cell::new(false),
+            unsettled: Cell::new(false),
+            conversation: RefCell::new(conversation),
             outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
             reader: RefCell::new(Reader::new(config.message_bytes, Compression::Off)),
             closing: Cell::new(Closing::Open),
-            dirty: Cell::new(false),
-            behind: Cell::new(false),
+            behind: Cell::new(0),
             over: Cell::new(false),
             heard: Cell::new(now),
             pinged: Cell::new(false),
@@ -66,22 +77,60 @@ impl Connection {
         }
     }
 
-    /// Puts a broadcast into the outbox as far as the subscription allows it.
-    /// Whether something waits to be flushed now.
+    /// Whether the bytes of a round can go straight to its socket: nothing waits before them, and
+    /// it wants all of them.
+    #[inline]
+    pub(super) fn keeps_up(&self) -> bool {
+        !self.blocked.get()
+            && self.behind.get() == 0
+            && self.closing.get() == Closing::Open
+            && self.outbox.borrow().is_empty()
+    }
+
+    /// Writes the bytes of a round without a copy, and says how many the socket took. What it did
+    /// not take is the caller's to [`Connection::keep`].
+    #[inline]
+    pub(super) fn write(&self, bytes: &[u8], now: Millis) -> usize {
+        match self.stream.try_write(bytes) {
+            Ok(written) => {
+                self.progress.set(now);
+                if written < bytes.len() {
+                    self.block();
+                }
+                written
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.block();
+                0
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            Err(_) => {
+                self.finish();
+                bytes.len()
+            }
+        }
+    }
+
+    /// Keeps the rest of a frame of which the socket took `written` bytes.
+    pub(super) fn keep(&self, frame: &Frame, written: usize) {
+        self.outbox.borrow_mut().begin(frame.bytes().clone(), written);
+    }
+
+    /// Puts a broadcast into the outbox as far as the subscription allows it. Whether something
+    /// waits to be flushed now.
     pub(super) fn deliver(&self, broadcast: &Broadcast) -> Result<bool, SessionEnd> {
         if self.closing.get() != Closing::Open {
             return Ok(false);
         }
         let topic = broadcast.topic;
-        let progress = self.session.borrow().progress(topic);
+        let is_book = matches!(topic, Topic::Book { .. });
+        let progress = self.subscriptions.borrow().progress(topic);
         let wanted = match (progress, broadcast.class) {
             (Some(Progress::Live), _) => true,
-            // A book that waits for its picture needs nothing before it; a closed bar or a trade is
-            // told whatever became of the open one.
-            (Some(Progress::Behind | Progress::Rejoining), Class::Lossless) => {
-                !matches!(topic, Topic::Book { .. })
-            }
-            (Some(Progress::Behind | Progress::Rejoining), Class::Conflated) => false,
+            // A book that waits for what it missed needs nothing before it; a closed bar or a trade
+            // is told whatever became of the open one.
+            (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Lossless) => !is_book,
+            (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Conflated) => false,
             (Some(Progress::Joining) | None, _) => false,
         };
         if !wanted {
@@ -89,26 +138,24 @@ impl Connection {
         }
         match (self.outbox.borrow_mut().push(broadcast.frame.bytes().clone()), broadcast.class) {
             (Pushed::Queued, _) => Ok(true),
-            (Pushed::Full, Class::Conflated) => {
-                self.fall_behind(topic);
+            (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(topic)),
+            (Pushed::Full, Class::Conflated | Class::Lossless) => {
+                self.fall_behind(topic, broadcast.follows);
                 Ok(false)
             }
-            (Pushed::Full, Class::Lossless) if matches!(topic, Topic::Book { .. }) => {
-                self.fall_behind(topic);
-                Ok(false)
-            }
-            (Pushed::Full, Class::Lossless) => Err(self.too_slow(topic)),
         }
     }
 
-    /// Takes the beginning of a subscription; whether the connection wants the topic at all.
+    /// Takes the beginning of a subscription, or what it missed; whether the connection wants it.
     pub(super) fn join(&self, joined: Joined) -> Result<bool, SessionEnd> {
         let topic = joined.topic;
-        let progress = self.session.borrow().progress(topic);
-        if !matches!(progress, Some(Progress::Joining | Progress::Rejoining)) {
-            return Ok(false);
+        let progress = self.subscriptions.borrow().progress(topic);
+        match progress {
+            Some(Progress::Joining) => {}
+            Some(Progress::Rejoining) => self.behind.set(self.behind.get() - 1),
+            Some(Progress::Live | Progress::Behind { .. }) | None => return Ok(false),
         }
-        self.session.borrow_mut().set_progress(topic, Progress::Live);
+        self.subscriptions.borrow_mut().set_progress(topic, Progress::Live);
         let lossless = matches!(topic, Topic::Trades { .. } | Topic::Kline { .. });
         for frame in joined.frames {
             // What was missed must arrive; it is bounded by what the engine keeps of it.
@@ -117,12 +164,19 @@ impl Connection {
                 Pushed::Queued => {}
                 Pushed::Full if lossless => return Err(self.too_slow(topic)),
                 Pushed::Full => {
-                    self.fall_behind(topic);
+                    self.fall_behind(topic, 0);
                     break;
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Subscriptions have ended: those that waited for something wait no more.
+    pub(super) fn recount(&self) {
+        let waits = |progress| matches!(progress, Progress::Behind { .. } | Progress::Rejoining);
+        let subscriptions = self.subscriptions.borrow();
+        self.behind.set(subscriptions.iter().filter(|(_, progress)| waits(*progress)).count());
     }
 
     /// Puts an answer into the outbox.
@@ -137,23 +191,34 @@ impl Connection {
     /// Writes what waits, as far as the socket takes it, in as few calls as can be.
     pub(super) fn flush(&self, now: Millis) {
         let mut outbox = self.outbox.borrow_mut();
-        while !outbox.is_empty() && !self.blocked.get() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = outbox.fill(&mut slices);
-            match self.stream.try_write_vectored(&slices[..filled]) {
+        while !outbox.is_empty() && !self.blocked.get() && !self.over.get() {
+            let written = match outbox.only() {
+                Some(bytes) => self.stream.try_write(bytes),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let filled = outbox.fill(&mut slices);
+                    self.stream.try_write_vectored(&slices[..filled])
+                }
+            };
+            match written {
                 Ok(written) => {
                     outbox.advance(written);
                     self.progress.set(now);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked.set(true),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.block(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => self.finish(),
             }
         }
-        let caught_up = self.behind.get() && outbox.has_caught_up();
-        if self.blocked.get() || caught_up || (outbox.is_empty() && self.closing.get() == Closing::Done) {
+        let caught_up = self.behind.get() > 0 && outbox.has_caught_up();
+        if caught_up || (outbox.is_empty() && self.closing.get() == Closing::Done) {
             self.wake.notify_one();
         }
+    }
+
+    /// What happens before the client has said anything.
+    pub(super) fn begin(&self, actions: &mut Vec<Action>) {
+        self.conversation.borrow_mut().begin(&mut self.subscriptions.borrow_mut(), actions);
     }
 
     /// Reads what has come, and says what is to be done about it.
@@ -184,20 +249,25 @@ impl Connection {
     ) -> Result<(), SessionEnd> {
         self.heard.set(now);
         self.pinged.set(false);
-        let mut session = self.session.borrow_mut();
         let open = self.closing.get() == Closing::Open;
         let (mut pong, mut closed) = (None, None);
+        let mut conversation = self.conversation.borrow_mut();
+        let mut topics = self.subscriptions.borrow_mut();
         let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| match message {
-            Message::Text(text) if open => session.receive(now, text, actions),
-            Message::Binary(_) | Message::Compressed { .. } if open => session.receive_binary(actions),
+            Message::Text(text) if open => {
+                conversation.receive(now, Said::Text(text), &mut topics, actions);
+            }
+            Message::Binary(bytes) if open => {
+                conversation.receive(now, Said::Binary(bytes), &mut topics, actions);
+            }
             // One call may bring many pings: the last is answered (RFC 6455, section 5.5.3).
             Message::Ping(payload) => pong = Some(Frame::pong(payload)),
             Message::Close { code, .. } => closed = Some(code),
             Message::Text(_) | Message::Binary(_) | Message::Compressed { .. } | Message::Pong(_) => {}
         });
-        drop(session);
+        drop((conversation, topics));
         if let (Some(pong), true) = (pong, open) {
-            self.reply(&pong)?;
+            actions.push(Action::Reply(pong));
         }
         fed.map_err(SessionEnd::Violation)?;
         closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))
@@ -229,7 +299,7 @@ impl Connection {
         self.flush(now);
     }
 
-    /// Looks at the connection's deadlines, about once a second.
+    /// Looks at the connection's deadlines, a few times a second.
     pub(super) fn sweep(&self, now: Millis, config: &WorkerConfig) {
         match self.closing.get() {
             Closing::Open => {}
@@ -239,13 +309,15 @@ impl Connection {
         let silent = now - self.heard.get();
         // A client that is busy reading answers a ping when it comes to it: what waits for it must
         // move, and only one for whom nothing waits has to be heard.
-        let is_gone = match self.outbox.borrow().is_empty() {
-            true => self.pinged.get() && silent > config.ping + config.pong_timeout,
-            false => now - self.progress.get() > config.stalled,
+        let nothing_waits = self.outbox.borrow().is_empty();
+        let is_gone = if nothing_waits {
+            self.pinged.get() && silent > config.ping + config.pong_timeout
+        } else {
+            now - self.progress.get() > config.stalled
         };
         if is_gone {
             self.end(&SessionEnd::Silent, now);
-        } else if self.outbox.borrow().is_empty() && !self.pinged.get() && silent > config.ping {
+        } else if nothing_waits && !self.pinged.get() && silent > config.ping {
             self.pinged.set(true);
             if self.reply(&Frame::ping(&[])).is_ok() {
                 self.flush(now);
@@ -263,25 +335,41 @@ impl Connection {
         self.closing.get() == Closing::Open && !self.over.get()
     }
 
-    /// The topics that may be given a new picture now; they count as asked for.
-    pub(super) fn take_caught_up(&self) -> Vec<Topic> {
-        if !self.behind.get() || !self.outbox.borrow().has_caught_up() {
+    /// The topics that may be told what they missed now, each with the last message that it had;
+    /// they count as asked for.
+    pub(super) fn take_caught_up(&self) -> Vec<(Topic, u64)> {
+        if self.behind.get() == 0 || !self.outbox.borrow().has_caught_up() {
             return Vec::new();
         }
-        self.behind.set(false);
-        let mut session = self.session.borrow_mut();
-        let topics: Vec<Topic> = session.topics_at(Progress::Behind).collect();
-        topics.iter().for_each(|&topic| session.set_progress(topic, Progress::Rejoining));
+        let mut subscriptions = self.subscriptions.borrow_mut();
+        let missed = |(topic, progress)| match progress {
+            Progress::Behind { since } => Some((topic, since)),
+            Progress::Joining | Progress::Live | Progress::Rejoining => None,
+        };
+        let topics: Vec<_> = subscriptions.iter().filter_map(missed).collect();
+        topics.iter().for_each(|&(topic, _)| subscriptions.set_progress(topic, Progress::Rejoining));
         topics
     }
 
-    fn fall_behind(&self, topic: Topic) {
-        self.behind.set(true);
-        self.session.borrow_mut().set_progress(topic, Progress::Behind);
+    /// The topics of which it hears broadcasts.
+    pub(super) fn heard_topics(&self) -> Vec<(Topic, Dialect)> {
+        let subscriptions = self.subscriptions.borrow();
+        let heard = subscriptions.iter().filter(|(_, progress)| *progress != Progress::Joining);
+        heard.map(|(topic, _)| (topic, self.dialect)).collect()
+    }
+
+    fn fall_behind(&self, topic: Topic, since: u64) {
+        self.behind.set(self.behind.get() + 1);
+        self.subscriptions.borrow_mut().set_progress(topic, Progress::Behind { since });
     }
 
     fn too_slow(&self, topic: Topic) -> SessionEnd {
-        SessionEnd::TooSlow { topic: self.session.borrow().name(topic) }
+        SessionEnd::TooSlow { topic: self.conversation.borrow().name(topic) }
+    }
+
+    fn block(&self) {
+        self.blocked.set(true);
+        self.wake.notify_one();
     }
 
     fn finish(&self) {

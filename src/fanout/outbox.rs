@@ -49,6 +49,23 @@ impl Outbox {
         Pushed::Queued
     }
 
+    /// Takes in what is left of a frame of which `written` bytes went out already. Only an empty
+    /// outbox can: nothing may stand between the two parts.
+    pub fn begin(&mut self, frame: Bytes, written: usize) {
+        debug_assert!(self.is_empty() && written < frame.len());
+        self.bytes = frame.len() - written;
+        self.written = written;
+        self.frames.push_back(frame);
+    }
+
+    /// What is to be written next, where it is one frame alone.
+    pub fn only(&self) -> Option<&[u8]> {
+        match self.frames.len() {
+            1 => self.frames.front().map(|frame| &frame[self.written..]),
+            _ => None,
+        }
+    }
+
     /// Fills `slices` with what is to be written next, and says how many it filled.
     pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;

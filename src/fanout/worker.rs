@@ -12,19 +12,18 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
+use super::audience::{AudienceId, Audiences};
 use super::connection::Connection;
 use super::{Inbox, ShardCommand};
 use crate::clock::Clock;
 use crate::dialect::{Dialect, Since};
-use crate::market::{Millis, Symbols, Topic};
-use crate::session::{Action, Progress, Session, SessionEnd, SessionLimits};
+use crate::market::{Millis, Topic};
+use crate::session::{Action, Conversation, Progress, SessionEnd};
 use crate::shard::{Broadcast, Join, Joined, Leave};
 
 /// How a worker treats its connections.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// What a client may ask for.
-    pub session: SessionLimits,
     /// The longest message of a client, in bytes.
     pub message_bytes: usize,
     /// What may wait for one client, in bytes.
@@ -59,8 +58,8 @@ pub struct NewConnection {
     pub stream: std::net::TcpStream,
     /// What was read behind the upgrade request.
     pub early: Vec<u8>,
-    /// Which words it uses.
-    pub dialect: Dialect,
+    /// Makes its side of the conversation, on the worker's thread and at the worker's time.
+    pub conversation: Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>,
     /// Held as long as the connection lives.
     pub place: Box<dyn Send>,
 }
@@ -69,49 +68,58 @@ pub struct NewConnection {
 struct Worker {
     id: u16,
     config: WorkerConfig,
-    symbols: Arc<Symbols>,
     shards: Vec<Sender<ShardCommand>>,
+    /// The inboxes of all workers, its own among them.
+    workers: Vec<Arc<Inbox<ToWorker>>>,
     clock: RefCell<Clock>,
     connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
-    subscribers: RefCell<FxHashMap<(Topic, Dialect), Listeners>>,
+    round: RefCell<Round>,
     dirty: RefCell<Vec<Rc<Connection>>>,
     scratch: RefCell<Vec<u8>>,
     next_id: Cell<u64>,
-    round: Cell<usize>,
     until: Cell<Option<Millis>>,
 }
 
-/// The connections that listen to one topic in one dialect.
-type Listeners = Vec<Rc<Connection>>;
+/// What goes out in the present round, and to whom.
+struct Round {
+    number: usize,
+    audiences: Audiences,
+    broadcasts: Vec<Broadcast>,
+    /// Audiences that get some of them.
+    touched: Vec<AudienceId>,
+    /// Connections whose topics changed since they were seated.
+    unsettled: Vec<Rc<Connection>>,
+    /// The bytes of an audience that gets several frames.
+    contiguous: Vec<u8>,
+}
 
-/// Runs worker number `id` on this thread until it is shut down.
+/// Runs worker number `id` of `workers` on this thread until it is shut down.
 ///
 /// # Errors
 /// When the thread cannot have a runtime of its own.
 pub fn run(
     id: u16,
-    inbox: &Arc<Inbox<ToWorker>>,
+    workers: Vec<Arc<Inbox<ToWorker>>>,
     shards: Vec<Sender<ShardCommand>>,
-    symbols: Arc<Symbols>,
     config: WorkerConfig,
 ) -> std::io::Result<()> {
+    let inbox = workers[usize::from(id)].clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let worker = Rc::new(Worker {
         id,
         config,
-        symbols,
         shards,
+        workers,
         clock: RefCell::new(Clock::start()),
         connections: RefCell::default(),
-        subscribers: RefCell::default(),
+        round: RefCell::new(Round::new()),
         dirty: RefCell::default(),
         scratch: RefCell::new(vec![0; SCRATCH]),
         next_id: Cell::new(0),
-        round: Cell::new(0),
         until: Cell::new(None),
     });
-    let _closed = CloseInbox(inbox);
-    runtime.block_on(LocalSet::new().run_until(worker.serve(inbox)));
+    let _closed = CloseInbox(&inbox);
+    runtime.block_on(LocalSet::new().run_until(worker.serve(&inbox)));
     Ok(())
 }
 
@@ -157,45 +165,54 @@ impl Worker {
 
     fn take(self: &Rc<Worker>, message: ToWorker) {
         match message {
-            ToWorker::Broadcast(broadcast) => self.broadcast(&broadcast),
+            ToWorker::Broadcast(broadcast) => self.broadcast(broadcast),
             ToWorker::Joined(joined) => self.joined(joined),
             ToWorker::Connect(connection) => self.connect(connection),
             ToWorker::ShutDown { until } => self.shut_down(until),
         }
     }
 
-    fn broadcast(&self, broadcast: &Broadcast) {
-        let subscribers = self.subscribers.borrow();
-        let Some(list) = subscribers.get(&(broadcast.topic, broadcast.dialect)) else { return };
-        // Each round begins with another subscriber, so that nobody is always last.
-        let start = self.round.get() % list.len().max(1);
-        let (later, first) = list.split_at(start);
-        for connection in first.iter().chain(later) {
-            match connection.deliver(broadcast) {
-                Ok(true) => self.mark_dirty(connection),
-                Ok(false) => {}
-                Err(end) => connection.end(&end, self.now()),
-            }
-        }
+    fn broadcast(&self, broadcast: Broadcast) {
+        self.settle();
+        self.round.borrow_mut().note(broadcast);
     }
 
     fn joined(&self, joined: Joined) {
         let Some(connection) = self.connections.borrow().get(&joined.connection).cloned() else { return };
-        let topic = joined.topic;
-        let (is_new, dialect) = {
-            let session = connection.session.borrow();
-            (session.progress(topic) == Some(Progress::Joining), session.dialect())
-        };
+        let is_new = connection.subscriptions.borrow().progress(joined.topic) == Some(Progress::Joining);
         match connection.join(joined) {
-            Ok(true) if is_new => {
-                let mut subscribers = self.subscribers.borrow_mut();
-                subscribers.entry((topic, dialect)).or_default().push(connection.clone());
+            Ok(true) => {
+                if is_new {
+                    self.unsettle(&connection);
+                }
                 self.mark_dirty(&connection);
             }
-            Ok(true) => self.mark_dirty(&connection),
             Ok(false) => {}
             Err(end) => connection.end(&end, self.now()),
         }
+    }
+
+    /// The connection's topics changed: before the next broadcast it is seated anew. Not at once,
+    /// because a client that subscribes to a hundred topics would move a hundred times.
+    fn unsettle(&self, connection: &Rc<Connection>) {
+        if !connection.unsettled.replace(true) {
+            self.round.borrow_mut().unsettled.push(connection.clone());
+        }
+    }
+
+    fn settle(&self) {
+        if self.round.borrow().unsettled.is_empty() {
+            return;
+        }
+        // What the round holds so far goes to those who listened when it came.
+        self.send_round();
+        let mut round = self.round.borrow_mut();
+        let mut unsettled = std::mem::take(&mut round.unsettled);
+        for connection in unsettled.drain(..) {
+            connection.unsettled.set(false);
+            round.audiences.seat(&connection, &connection.heard_topics());
+        }
+        round.unsettled = unsettled;
     }
 
     fn connect(self: &Rc<Worker>, new: NewConnection) {
@@ -205,8 +222,8 @@ impl Worker {
         };
         let (id, now) = (self.next_id.get(), self.now());
         self.next_id.set(id + 1);
-        let session = Session::new(new.dialect, self.symbols.clone(), self.config.session, now);
-        let connection = Rc::new(Connection::new(id, stream, session, &self.config, now, new.place));
+        let conversation = (new.conversation)(now);
+        let connection = Rc::new(Connection::new(id, stream, conversation, &self.config, now, new.place));
         if self.until.get().is_some() {
             connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
         }
@@ -217,10 +234,12 @@ impl Worker {
     /// The life of one connection: what it says, and what it can take again.
     async fn converse(self: Rc<Worker>, connection: Rc<Connection>, mut early: Vec<u8>) {
         let mut actions = Vec::new();
-        if !early.is_empty() {
-            let taken = connection.take(self.now(), &mut early, &mut actions);
-            self.act(&connection, &mut actions, taken).await;
-        }
+        connection.begin(&mut actions);
+        let taken = match early.is_empty() {
+            true => Ok(()),
+            false => connection.take(self.now(), &mut early, &mut actions),
+        };
+        self.act(&connection, &mut actions, taken).await;
         drop(early);
         while !connection.is_over() {
             // All three branches may be dropped at any time without losing anything.
@@ -241,8 +260,8 @@ impl Worker {
                 }
                 () = connection.wake.notified() => {}
             }
-            for topic in connection.take_caught_up() {
-                self.join(&connection, topic, None, true).await;
+            for (topic, since) in connection.take_caught_up() {
+                self.join(&connection, topic, None, Some(since)).await;
             }
         }
         self.forget(&connection).await;
@@ -262,8 +281,14 @@ impl Worker {
                         connection.end(&end, self.now());
                     }
                 }
-                Action::Join { topic, since } => self.join(connection, topic, since, false).await,
-                Action::Leave { topic } => self.leave(connection, topic).await,
+                Action::Join { topic, since } => self.join(connection, topic, since, None).await,
+                Action::Leave { topic } => {
+                    connection.recount();
+                    self.unsettle(connection);
+                    self.leave(connection.dialect, topic).await;
+                }
+                Action::Publish(broadcast) => self.publish(broadcast).await,
+                Action::End(end) => connection.end(&end, self.now()),
             }
         }
         match read {
@@ -275,26 +300,25 @@ impl Worker {
         }
     }
 
-    async fn join(&self, connection: &Connection, topic: Topic, since: Option<Since>, again: bool) {
-        let dialect = connection.session.borrow().dialect();
-        let join = Join { topic, dialect, worker: self.id, connection: connection.id, since, again };
+    async fn join(&self, connection: &Connection, topic: Topic, since: Option<Since>, missed: Option<u64>) {
+        let (dialect, worker, id) = (connection.dialect, self.id, connection.id);
+        let join = Join { topic, dialect, worker, connection: id, since, missed };
         self.ask(topic, ShardCommand::Join(join)).await;
     }
 
-    async fn leave(&self, connection: &Rc<Connection>, topic: Topic) {
-        let dialect = connection.session.borrow().dialect();
-        self.unlist(connection, (topic, dialect));
+    async fn leave(&self, dialect: Dialect, topic: Topic) {
         self.ask(topic, ShardCommand::Leave(Leave { topic, dialect, worker: self.id })).await;
     }
 
-    fn unlist(&self, connection: &Rc<Connection>, key: (Topic, Dialect)) {
-        let mut subscribers = self.subscribers.borrow_mut();
-        let Some(list) = subscribers.get_mut(&key) else { return };
-        if let Some(at) = list.iter().position(|other| Rc::ptr_eq(other, connection)) {
-            list.swap_remove(at);
-        }
-        if list.is_empty() {
-            subscribers.remove(&key);
+    /// Sends a client's own broadcast to every worker. While one of them is full this connection
+    /// waits, and is not read.
+    async fn publish(&self, broadcast: Broadcast) {
+        for worker in &self.workers {
+            let mut message = ToWorker::Broadcast(broadcast.clone());
+            while let Err(back) = worker.try_send(message) {
+                message = back;
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
         }
     }
 
@@ -312,11 +336,13 @@ impl Worker {
     }
 
     async fn forget(&self, connection: &Rc<Connection>) {
-        let topics: Vec<Topic> = connection.session.borrow().topics().collect();
-        for topic in topics {
-            self.leave(connection, topic).await;
-        }
+        self.send_round();
+        self.round.borrow_mut().audiences.unseat(connection);
         self.connections.borrow_mut().remove(&connection.id);
+        let topics: Vec<Topic> = connection.subscriptions.borrow().iter().map(|(topic, _)| topic).collect();
+        for topic in topics {
+            self.leave(connection.dialect, topic).await;
+        }
     }
 
     fn mark_dirty(&self, connection: &Rc<Connection>) {
@@ -325,7 +351,9 @@ impl Worker {
         }
     }
 
+    /// Ends a round: what it holds goes out, and then what waits for single connections.
     fn flush(&self) {
+        self.send_round();
         let mut dirty = std::mem::take(&mut *self.dirty.borrow_mut());
         if dirty.is_empty() {
             return;
@@ -336,7 +364,65 @@ impl Worker {
             connection.flush(now);
         }
         *self.dirty.borrow_mut() = dirty;
-        self.round.set(self.round.get().wrapping_add(1));
+    }
+
+    /// Writes what each audience gets to each of its members.
+    fn send_round(&self) {
+        let mut round = self.round.borrow_mut();
+        if round.broadcasts.is_empty() {
+            return;
+        }
+        let now = self.now();
+        round.number = round.number.wrapping_add(1);
+        let Round { number, audiences, broadcasts, touched, contiguous, .. } = &mut *round;
+        for id in touched.drain(..) {
+            let audience = audiences.get_mut(id);
+            let frames = audience.pending.iter().map(|&at| &broadcasts[at as usize]);
+            let bytes: &[u8] = match &audience.pending[..] {
+                [only] => broadcasts[*only as usize].frame.bytes(),
+                _ => {
+                    contiguous.clear();
+                    frames.clone().for_each(|one| contiguous.extend_from_slice(one.frame.bytes()));
+                    contiguous
+                }
+            };
+            // Each round begins with another member, so that nobody is always last.
+            let (later, first) = audience.members.split_at(*number % audience.members.len());
+            for connection in first.iter().chain(later) {
+                let written = if connection.keeps_up() { connection.write(bytes, now) } else { 0 };
+                if written < bytes.len() {
+                    self.keep(connection, frames.clone(), written, now);
+                }
+            }
+            audience.pending.clear();
+        }
+        broadcasts.clear();
+    }
+
+    /// Puts what a socket did not take into the connection's own outbox, frame by frame.
+    fn keep<'a>(
+        &self,
+        connection: &Rc<Connection>,
+        frames: impl Iterator<Item = &'a Broadcast>,
+        mut written: usize,
+        now: Millis,
+    ) {
+        for broadcast in frames {
+            let length = broadcast.frame.bytes().len();
+            if written >= length {
+                written -= length;
+                continue;
+            }
+            if written > 0 {
+                connection.keep(&broadcast.frame, std::mem::take(&mut written));
+                continue;
+            }
+            match connection.deliver(broadcast) {
+                Ok(true) => self.mark_dirty(connection),
+                Ok(false) => {}
+                Err(end) => return connection.end(&end, now),
+            }
+        }
     }
 
     fn sweep(&self) {
@@ -356,6 +442,25 @@ impl Worker {
 
     fn is_over(&self) -> bool {
         self.until.get().is_some_and(|until| self.connections.borrow().is_empty() || self.now() >= until)
+    }
+}
+
+impl Round {
+    fn new() -> Round {
+        Round {
+            number: 0,
+            audiences: Audiences::new(),
+            broadcasts: Vec::new(),
+            touched: Vec::new(),
+            unsettled: Vec::new(),
+            contiguous: Vec::new(),
+        }
+    }
+
+    fn note(&mut self, broadcast: Broadcast) {
+        let at = u32::try_from(self.broadcasts.len()).unwrap_or(u32::MAX);
+        self.audiences.note((broadcast.topic, broadcast.dialect), at, &mut self.touched);
+        self.broadcasts.push(broadcast);
     }
 }
 

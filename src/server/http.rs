@@ -10,8 +10,9 @@ use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
+use super::upgrade::MakeConversation;
 use super::{Shared, upgrade};
-use crate::dialect::Dialect;
+use crate::session::Native;
 use crate::state::BookStatus;
 
 /// An answer that is whole.
@@ -47,7 +48,9 @@ fn native(request: Request<Incoming>, peer: SocketAddr, shared: &Arc<Shared>) ->
         let message = "this server has no key to check tokens with: connect without one for public topics";
         return error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message);
     }
-    upgrade::websocket(request, peer, Dialect::Native, shared)
+    let (symbols, limits) = (shared.engine.symbols().clone(), shared.session);
+    let conversation: MakeConversation = Box::new(move |now| Box::new(Native::new(symbols, limits, now)));
+    upgrade::websocket(request, peer, conversation, shared)
 }
 
 /// Whether clients find what they come for: some book is good, or nothing is expected to come.

@@ -6,6 +6,7 @@ mod upgrade;
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,14 @@ pub use admission::{Admission, Place, Refused};
 
 use crate::config::{Config, Source};
 use crate::engine::Engine;
+use crate::session::SessionLimits;
 
 /// What requests are answered from.
 struct Shared {
     engine: Engine,
     admission: Arc<Admission>,
     allowed_origins: Vec<String>,
+    session: SessionLimits,
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
 }
@@ -46,11 +49,17 @@ impl Server {
     pub async fn bind(config: &Config, engine: Engine) -> io::Result<Server> {
         let listener = TcpListener::bind(config.listen).await?;
         let limits = &config.limits;
+        let count = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
         let admission = Admission::new(limits.connections.get(), limits.connections_per_address.get());
         let shared = Arc::new(Shared {
             engine,
             admission: Arc::new(admission),
             allowed_origins: config.allowed_origins.clone(),
+            session: SessionLimits {
+                subscriptions: limits.subscriptions.get(),
+                messages_per_second: count(limits.messages_per_second),
+                messages_burst: count(limits.messages_burst),
+            },
             needs_data: config.source != Source::None,
         });
         Ok(Server { listener, shared, handshake: limits.handshake })

@@ -15,14 +15,18 @@ use tracing::{debug, warn};
 
 use super::http::{Answer, error};
 use super::{Refused, Shared};
-use crate::dialect::Dialect;
 use crate::fanout::NewConnection;
+use crate::market::Millis;
+use crate::session::Conversation;
 
-/// Accepts a WebSocket that will speak `dialect`, or says why not.
+/// Makes a client's side of its conversation, on the thread and at the time of its worker.
+pub(super) type MakeConversation = Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>;
+
+/// Accepts a WebSocket for this conversation, or says why not.
 pub(super) fn websocket(
     mut request: Request<Incoming>,
     peer: SocketAddr,
-    dialect: Dialect,
+    conversation: MakeConversation,
     shared: &Arc<Shared>,
 ) -> Answer {
     if !is_upgrade_request(&request) {
@@ -58,7 +62,7 @@ pub(super) fn websocket(
     tokio::spawn(async move {
         match (upgraded.await, shared.upgrade()) {
             (Ok(websocket), Some(shared)) => {
-                hand_over(websocket.into_inner(), dialect, Box::new(place), &shared);
+                hand_over(websocket.into_inner(), conversation, Box::new(place), &shared);
             }
             (Ok(_), None) => {}
             (Err(error), _) => debug!(%error, %peer, "an upgrade was not finished"),
@@ -67,7 +71,12 @@ pub(super) fn websocket(
     Response::from_parts(accepted.into_parts().0, Full::default())
 }
 
-fn hand_over(upgraded: TokioIo<Upgraded>, dialect: Dialect, place: Box<dyn Send>, shared: &Shared) {
+fn hand_over(
+    upgraded: TokioIo<Upgraded>,
+    conversation: MakeConversation,
+    place: Box<dyn Send>,
+    shared: &Shared,
+) {
     let Ok(parts) = upgraded.into_inner().downcast::<TokioIo<TcpStream>>() else {
         return warn!("an upgraded connection is no TCP socket");
     };
@@ -77,7 +86,7 @@ fn hand_over(upgraded: TokioIo<Upgraded>, dialect: Dialect, place: Box<dyn Send>
         Ok(stream) => stream,
         Err(error) => return warn!(%error, "a connection could not be handed over"),
     };
-    if shared.engine.connect(NewConnection { stream, early, dialect, place }).is_err() {
+    if shared.engine.connect(NewConnection { stream, early, conversation, place }).is_err() {
         warn!("a worker's inbox is full: a new connection is dropped");
     }
 }

@@ -1,25 +1,15 @@
-//! One client's conversation: what it asked for, what it may have, what it is answered.
-//!
-//! Knows no socket: text goes in, frames to send and topics to join come out.
+//! The conversation with a native client: what it may ask for, and what it is answered.
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
+use super::{Action, Conversation, Said, Subscriptions};
 use crate::dialect::{Command, Dialect, Refusal, RefusalCode, Since, native};
-use crate::encode::Frame;
 use crate::market::{BadTopic, Millis, SymbolTable, Symbols, Topic};
 
-/// The conversation with one client.
-///
-/// Invariants: every topic it holds was counted once at its shard by an [`Action::Join`] and is
-/// taken back by exactly one [`Action::Leave`] or by [`Session::topics`] at the end.
+/// The conversation with one native client.
 #[derive(Debug)]
-pub struct Session {
-    dialect: Dialect,
+pub struct Native {
     symbols: Arc<Symbols>,
-    subscriptions: FxHashMap<Topic, Subscription>,
-    asked: u64,
     limits: SessionLimits,
     allowance: Allowance,
 }
@@ -35,70 +25,21 @@ pub struct SessionLimits {
     pub messages_burst: u32,
 }
 
-/// How far a subscription is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// The shard was asked; nothing of the topic may be sent before its answer.
-    Joining,
-    /// It hears everything.
-    Live,
-    /// It was too slow for something that may be left out; it gets a new picture when it has caught up.
-    Behind,
-    /// That picture was asked for.
-    Rejoining,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Subscription {
-    progress: Progress,
-    /// Subscriptions are listed in the order in which they were asked for.
-    asked: u64,
-}
-
-/// What is to be done about a message.
-#[derive(Debug)]
-pub enum Action {
-    /// Send this.
-    Reply(Frame),
-    /// Ask the topic's shard for its beginning.
-    Join {
-        /// The topic.
-        topic: Topic,
-        /// What the client last heard of it.
-        since: Option<Since>,
-    },
-    /// Tell the topic's shard that there is one listener less.
-    Leave {
-        /// The topic.
-        topic: Topic,
-    },
-}
-
-impl Session {
+impl Native {
     /// A conversation that begins at `now`.
-    pub fn new(dialect: Dialect, symbols: Arc<Symbols>, limits: SessionLimits, now: Millis) -> Session {
+    pub fn new(symbols: Arc<Symbols>, limits: SessionLimits, now: Millis) -> Native {
         let allowance = Allowance { left: f64::from(limits.messages_burst), since: now };
-        Session { dialect, symbols, subscriptions: FxHashMap::default(), asked: 0, limits, allowance }
+        Native { symbols, limits, allowance }
     }
 
-    /// Which words it uses.
-    pub const fn dialect(&self) -> Dialect {
-        self.dialect
-    }
-
-    /// Takes a message in, and says what is to be done, in order.
-    pub fn receive(&mut self, now: Millis, text: &str, actions: &mut Vec<Action>) {
-        if !self.allowance.take(now, self.limits) {
-            let most = self.limits.messages_per_second;
-            let message = format!("at most {most} messages a second are acted on: send fewer, larger ones");
-            let code = RefusalCode::RateLimited;
-            return refuse(Refusal { id: None, code, message, topic: None }, actions);
-        }
+    fn act(&self, now: Millis, text: &str, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
         match native::read(text) {
-            Ok(Command::Subscribe { id, topics }) => self.subscribe(id, topics, actions),
-            Ok(Command::Unsubscribe { id, topics }) => self.unsubscribe(id, topics, actions),
+            Ok(Command::Subscribe { id, topics: asked }) => self.subscribe(id, asked, topics, actions),
+            Ok(Command::Unsubscribe { id, topics: asked }) => self.unsubscribe(id, asked, topics, actions),
             Ok(Command::List { id }) => {
-                let names = self.names();
+                let table = self.symbols.table();
+                let names: Vec<_> =
+                    topics.in_order().into_iter().map(|topic| canonical(topic, &table)).collect();
                 let names = names.iter().map(String::as_str);
                 actions.push(Action::Reply(native::listed(id.as_deref(), names)));
             }
@@ -112,63 +53,26 @@ impl Session {
         }
     }
 
-    /// Binary messages are none of any dialect's.
-    pub fn receive_binary(&mut self, actions: &mut Vec<Action>) {
-        let message = "messages are JSON text, not binary".to_owned();
-        refuse(Refusal { id: None, code: RefusalCode::BadMessage, message, topic: None }, actions);
-    }
-
-    /// How far its subscription to `topic` is; `None` where it has none.
-    pub fn progress(&self, topic: Topic) -> Option<Progress> {
-        self.subscriptions.get(&topic).map(|subscription| subscription.progress)
-    }
-
-    /// Its subscription to `topic`, where it has one, has come to `progress`.
-    pub fn set_progress(&mut self, topic: Topic, progress: Progress) {
-        if let Some(subscription) = self.subscriptions.get_mut(&topic) {
-            subscription.progress = progress;
-        }
-    }
-
-    /// The topics that it is subscribed to and whose subscription is as far as that.
-    pub fn topics_at(&self, progress: Progress) -> impl Iterator<Item = Topic> {
-        let at = move |(topic, subscription): (&Topic, &Subscription)| {
-            (subscription.progress == progress).then_some(*topic)
-        };
-        self.subscriptions.iter().filter_map(at)
-    }
-
-    /// The canonical name of a topic, for people.
-    pub fn name(&self, topic: Topic) -> String {
-        self.symbols.with(|table| canonical(topic, table))
-    }
-
-    /// All topics that it is subscribed to.
-    pub fn topics(&self) -> impl ExactSizeIterator<Item = Topic> {
-        self.subscriptions.keys().copied()
-    }
-
     fn subscribe(
-        &mut self,
+        &self,
         id: Option<String>,
         asked: Vec<(String, Option<Since>)>,
+        topics: &mut Subscriptions,
         actions: &mut Vec<Action>,
     ) {
         let table = self.symbols.table();
         let (mut names, mut joins, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for (name, since) in asked {
             match self.find(&name, &table) {
-                Ok(topic) if self.subscriptions.contains_key(&topic) => names.push(canonical(topic, &table)),
-                Ok(_) if self.subscriptions.len() >= self.limits.subscriptions => {
+                Ok(topic) if topics.contains(topic) => names.push(canonical(topic, &table)),
+                Ok(_) if topics.len() >= self.limits.subscriptions => {
                     let most = self.limits.subscriptions;
                     let message =
                         format!("a connection has at most {most} topics: unsubscribe some, or open another");
                     refusals.push((RefusalCode::TooManySubscriptions, message, name));
                 }
                 Ok(topic) => {
-                    self.asked += 1;
-                    let subscription = Subscription { progress: Progress::Joining, asked: self.asked };
-                    self.subscriptions.insert(topic, subscription);
+                    topics.begin(topic);
                     names.push(canonical(topic, &table));
                     joins.push(Action::Join { topic, since });
                 }
@@ -183,12 +87,18 @@ impl Session {
         actions.append(&mut joins);
     }
 
-    fn unsubscribe(&mut self, id: Option<String>, asked: Vec<String>, actions: &mut Vec<Action>) {
+    fn unsubscribe(
+        &self,
+        id: Option<String>,
+        asked: Vec<String>,
+        topics: &mut Subscriptions,
+        actions: &mut Vec<Action>,
+    ) {
         let table = self.symbols.table();
         let (mut names, mut leaves, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for name in asked {
             match self.find(&name, &table) {
-                Ok(topic) if self.subscriptions.remove(&topic).is_some() => {
+                Ok(topic) if topics.end(topic) => {
                     names.push(canonical(topic, &table));
                     leaves.push(Action::Leave { topic });
                 }
@@ -218,12 +128,37 @@ impl Session {
             (code, bad.to_string())
         })
     }
+}
 
-    fn names(&self) -> Vec<String> {
-        let table = self.symbols.table();
-        let mut topics: Vec<_> = self.subscriptions.iter().collect();
-        topics.sort_by_key(|(_, subscription)| subscription.asked);
-        topics.into_iter().map(|(topic, _)| canonical(*topic, &table)).collect()
+impl Conversation for Native {
+    fn dialect(&self) -> Dialect {
+        Dialect::Native
+    }
+
+    fn receive(
+        &mut self,
+        now: Millis,
+        said: Said<'_>,
+        topics: &mut Subscriptions,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.allowance.take(now, self.limits) {
+            let most = self.limits.messages_per_second;
+            let message = format!("at most {most} messages a second are acted on: send fewer, larger ones");
+            let code = RefusalCode::RateLimited;
+            return refuse(Refusal { id: None, code, message, topic: None }, actions);
+        }
+        match said {
+            Said::Text(text) => self.act(now, text, topics, actions),
+            Said::Binary(_) => {
+                let message = "messages are JSON text, not binary".to_owned();
+                refuse(Refusal { id: None, code: RefusalCode::BadMessage, message, topic: None }, actions);
+            }
+        }
+    }
+
+    fn name(&self, topic: Topic) -> String {
+        self.symbols.with(|table| canonical(topic, table))
     }
 }
 
@@ -284,37 +219,41 @@ const MOST_REPEATED: usize = 256;
 mod tests {
     use super::*;
 
-    fn session(subscriptions: usize) -> Session {
+    /// A conversation and its topics.
+    struct Client(Native, Subscriptions);
+
+    fn client(subscriptions: usize) -> Client {
         let symbols = Arc::new(Symbols::new(10));
         symbols.add("BTC/USD").unwrap();
         symbols.add("ETHUSDT").unwrap();
         let limits = SessionLimits { subscriptions, messages_per_second: 10, messages_burst: 20 };
-        Session::new(Dialect::Native, symbols, limits, 0)
+        Client(Native::new(symbols, limits, 0), Subscriptions::default())
     }
 
     /// Plays a message and shows what is done about it, one line each.
-    fn play(session: &mut Session, now: Millis, text: &str) -> Vec<String> {
+    fn play(client: &mut Client, now: Millis, text: &str) -> Vec<String> {
         let mut actions = Vec::new();
-        session.receive(now, text, &mut actions);
+        client.0.receive(now, Said::Text(text), &mut client.1, &mut actions);
         let show = |action| match action {
             Action::Reply(frame) => String::from_utf8_lossy(frame.payload()).into_owned(),
             Action::Join { topic, since } => {
                 format!(
                     "join {}{}",
-                    canonical(topic, &session.symbols.table()),
+                    canonical(topic, &client.0.symbols.table()),
                     if since.is_some() { " since" } else { "" }
                 )
             }
-            Action::Leave { topic } => format!("leave {}", canonical(topic, &session.symbols.table())),
+            Action::Publish(_) | Action::End(_) => panic!("no word of a native client does that"),
+            Action::Leave { topic } => format!("leave {}", canonical(topic, &client.0.symbols.table())),
         };
         actions.into_iter().map(show).collect()
     }
 
     #[test]
     fn one_bad_topic_does_not_spoil_the_others() {
-        let mut session = session(10);
+        let mut client = client(10);
         let text = r#"{"op":"subscribe","id":1,"topics":["book:BTC/USD:20","nope","trades:XXX","kline:ETHUSDT:1m","orders"]}"#;
-        let done = play(&mut session, 0, text);
+        let done = play(&mut client, 0, text);
         assert_eq!(
             done[0],
             r#"{"type":"ok","id":1,"op":"subscribe","topics":["book:BTC/USD:20:raw","kline:ETHUSDT:1m"]}"#
@@ -331,24 +270,24 @@ mod tests {
 
     #[test]
     fn a_topic_is_joined_once_and_left_once() {
-        let mut session = session(10);
-        assert_eq!(play(&mut session, 0, r#"{"op":"subscribe","topics":["ticker:*","ticker:*"]}"#).len(), 2);
-        assert_eq!(play(&mut session, 0, r#"{"op":"subscribe","topics":["ticker:*"]}"#).len(), 1);
-        let left = play(&mut session, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
+        let mut client = client(10);
+        assert_eq!(play(&mut client, 0, r#"{"op":"subscribe","topics":["ticker:*","ticker:*"]}"#).len(), 2);
+        assert_eq!(play(&mut client, 0, r#"{"op":"subscribe","topics":["ticker:*"]}"#).len(), 1);
+        let left = play(&mut client, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
         assert_eq!(left, ["leave ticker:*", r#"{"type":"ok","op":"unsubscribe","topics":["ticker:*"]}"#]);
-        let again = play(&mut session, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
+        let again = play(&mut client, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
         assert!(again[0].contains("NOT_SUBSCRIBED"), "{again:?}");
     }
 
     #[test]
     fn the_list_is_in_the_order_of_asking() {
-        let mut session = session(10);
+        let mut client = client(10);
         play(
-            &mut session,
+            &mut client,
             0,
             r#"{"op":"subscribe","topics":["trades:ETHUSDT","book:BTC/USD","ticker:BTC/USD"]}"#,
         );
-        let list = play(&mut session, 0, r#"{"op":"list","id":"x"}"#);
+        let list = play(&mut client, 0, r#"{"op":"list","id":"x"}"#);
         assert_eq!(
             list,
             [
@@ -359,18 +298,18 @@ mod tests {
 
     #[test]
     fn too_many_topics_are_refused_one_by_one() {
-        let mut session = session(1);
-        let done = play(&mut session, 0, r#"{"op":"subscribe","topics":["trades:ETHUSDT","book:BTC/USD"]}"#);
+        let mut client = client(1);
+        let done = play(&mut client, 0, r#"{"op":"subscribe","topics":["trades:ETHUSDT","book:BTC/USD"]}"#);
         assert!(done[1].contains("TOO_MANY_SUBSCRIPTIONS") && done[2] == "join trades:ETHUSDT", "{done:?}");
     }
 
     #[test]
     fn messages_beyond_the_rate_are_answered_and_not_acted_on() {
-        let mut session = session(10);
+        let mut client = client(10);
         for _ in 0..20 {
-            assert!(play(&mut session, 0, r#"{"op":"ping"}"#)[0].contains("ok"));
+            assert!(play(&mut client, 0, r#"{"op":"ping"}"#)[0].contains("ok"));
         }
-        assert!(play(&mut session, 0, r#"{"op":"ping"}"#)[0].contains("RATE_LIMITED"));
-        assert!(play(&mut session, 100, r#"{"op":"ping"}"#)[0].contains("ok"));
+        assert!(play(&mut client, 0, r#"{"op":"ping"}"#)[0].contains("RATE_LIMITED"));
+        assert!(play(&mut client, 100, r#"{"op":"ping"}"#)[0].contains("ok"));
     }
 }
