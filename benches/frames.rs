@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fastwebsockets::{Role, WebSocketError, after_handshake_split};
+use fastwebsockets::{Role, WebSocket};
 use tickcast::session::websocket::{Compression, Message, Reader};
 
 const MESSAGES: usize = 500;
@@ -65,11 +65,10 @@ fn length(message: Message<'_>) -> usize {
 }
 
 async fn theirs(stream: &[u8]) -> usize {
-    let (mut reader, _) = after_handshake_split(stream, tokio::io::sink(), Role::Server);
+    let mut reader = WebSocket::after_handshake(tokio::io::join(stream, tokio::io::sink()), Role::Server);
     let mut bytes = 0;
     for _ in 0..MESSAGES {
-        let frame =
-            reader.read_frame(&mut |_| std::future::ready(Ok::<(), WebSocketError>(()))).await.unwrap();
+        let frame = reader.read_frame().await.unwrap();
         bytes += frame.payload.len();
     }
     bytes

@@ -59,7 +59,8 @@ impl Exchange {
     ///
     /// The bytes do not depend on how often it is called, with one exception: what is more than
     /// [`CATCH_UP`] in the past (the process was paused) never happens, as if the exchange had
-    /// stood still too, so that one call gives at most a second's worth of events.
+    /// stood still too, so that one call gives at most a second's worth of events. Called less often
+    /// than that, it stays below its rate, and says so in [`Advanced::skipped`].
     pub fn advance(&mut self, now: Millis, mut out: impl FnMut(&mut Vec<u8>)) -> Advanced {
         let mut advanced = Advanced { events: 0, skipped: self.schedule.skip(now) };
         while let Some(due) = self.schedule.next(now) {
