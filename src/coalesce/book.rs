@@ -20,8 +20,10 @@ pub struct BookTopic {
     /// Where the venue's numbering stood, its time and ours, when the picture was taken.
     taken: Stamp,
     pending: Option<Pending>,
-    /// Clients were told that the book is not to be trusted; the next flush is a snapshot.
+    /// Clients were told that the book is not to be trusted.
     stale: bool,
+    /// The next flush is a snapshot: after stale, and where numbering restarts.
+    owes_snapshot: bool,
     active: bool,
 }
 
@@ -102,6 +104,7 @@ impl BookTopic {
             taken: Stamp::default(),
             pending: None,
             stale: false,
+            owes_snapshot: false,
             active: false,
         }
     }
@@ -130,6 +133,7 @@ impl BookTopic {
     pub fn activate(&mut self, now: Millis, book: &Book) {
         self.active = true;
         self.stale = book.status() != BookStatus::Good;
+        self.owes_snapshot = self.stale;
         if !self.stale {
             self.take_picture(now, book);
             self.seq += 1;
@@ -149,7 +153,7 @@ impl BookTopic {
         self.seq = 0;
         self.pending = None;
         self.clear_picture();
-        self.stale = self.active;
+        self.owes_snapshot = self.active;
     }
 
     /// A price changed. To be called for each change of the book while the topic is active.
@@ -157,20 +161,20 @@ impl BookTopic {
     pub fn record(&mut self, change: LevelChange) {
         if let Picture::Changes { bids, asks } = &mut self.picture
             && self.active
-            && !self.stale
+            && !self.owes_snapshot
         {
             let side = if change.side == Side::Bid { bids } else { asks };
             side.entry(change.price).or_insert(change.before);
         }
     }
 
-    /// The book took a change in at `now`; says when to flush. [`BookTopic::is_stale`] topics
-    /// are flushed at once: healing does not wait for a tick.
+    /// The book took a change in at `now`; says when to flush. Topics that owe a
+    /// snapshot are flushed at once: healing does not wait for a tick.
     pub fn offer(&mut self, now: Millis, first_update_id: u64) -> Offer {
         let pending = self.pending.get_or_insert(Pending { first_update_id, updates: 0, taken_in: now });
         pending.updates = pending.updates.saturating_add(1);
         pending.taken_in = now;
-        if self.stale { Offer::Now } else { self.throttle.offer(now) }
+        if self.owes_snapshot { Offer::Now } else { self.throttle.offer(now) }
     }
 
     /// Whether what waits for a tick is due.
@@ -183,6 +187,7 @@ impl BookTopic {
         self.pending = None;
         self.throttle.reset();
         self.clear_picture();
+        self.owes_snapshot = true;
         !std::mem::replace(&mut self.stale, true) && self.active
     }
 
@@ -192,7 +197,8 @@ impl BookTopic {
             return None;
         }
         let pending = self.pending?;
-        if std::mem::take(&mut self.stale) {
+        if std::mem::take(&mut self.owes_snapshot) {
+            self.stale = false;
             self.take_picture(pending.taken_in, book);
             self.seq += 1;
             self.throttle.mark_sent(now, on_tick);

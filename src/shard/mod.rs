@@ -15,8 +15,8 @@ use std::sync::Arc;
 use due::Due;
 use interest::Interest;
 pub use outlet::{Broadcast, Class, Join, Joined, Leave, Outlet};
-use symbol::Turn;
 pub use symbol::{SymbolCounts, SymbolState};
+use symbol::{Turn, is_plausible};
 use topics::LatestTopic;
 
 use crate::coalesce::{Flush, Offer};
@@ -118,7 +118,9 @@ impl Shard {
         event: Event,
         out: &mut impl Outlet,
     ) -> Option<Box<BookChange>> {
-        if let (Event::Trade(trade), BarsClose::WithTrades) = (&event, self.config.bars_close) {
+        if let (Event::Trade(trade), BarsClose::WithTrades) = (&event, self.config.bars_close)
+            && is_plausible(trade.time)
+        {
             self.advance_bars(now, trade.time, out);
         }
         let (state, mut turn) = self.state(now, symbol, out)?;
@@ -134,7 +136,8 @@ impl Shard {
     /// before the events of a turn, and when [`Shard::next_due`] says so.
     pub fn advance(&mut self, now: Millis, out: &mut impl Outlet) {
         if now >= self.next_minute {
-            self.next_minute = now.div_euclid(MINUTE) * MINUTE + MINUTE;
+            // A minute is over after its last moment: see `Ticker::advance`.
+            self.next_minute = (now - 1).div_euclid(MINUTE) * MINUTE + MINUTE + 1;
             self.each(now, out, |state, turn| state.advance_ticker(turn));
         }
         if let BarsClose::After(grace) = self.config.bars_close {
@@ -216,15 +219,15 @@ impl Shard {
         out: &'a mut O,
     ) -> Option<(&'a mut SymbolState, Turn<'a, O>)> {
         if self.states.get(symbol.index()).is_none_or(Option::is_none) {
-            self.add(symbol)?;
+            self.add(now, symbol)?;
         }
         let state = self.states[symbol.index()].as_deref_mut()?;
         Some((state, Turn { now, config: &self.config, due: &mut self.due, flush: &mut self.flush, out }))
     }
 
-    fn add(&mut self, symbol: SymbolId) -> Option<()> {
+    fn add(&mut self, now: Millis, symbol: SymbolId) -> Option<()> {
         let name = self.symbols.with(|table| table.name(symbol).cloned())?;
-        let state = SymbolState::new(symbol, name, &self.epoch, &self.config);
+        let state = SymbolState::new(symbol, name, &self.epoch, &self.config, now);
         self.board.add(symbol, state.cells());
         if self.states.len() <= symbol.index() {
             self.states.resize_with(symbol.index() + 1, || None);

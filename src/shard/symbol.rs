@@ -80,7 +80,16 @@ pub(super) struct Turn<'a, O> {
 }
 
 impl SymbolState {
-    pub(super) fn new(id: SymbolId, name: Arc<str>, epoch: &Arc<str>, config: &ShardConfig) -> SymbolState {
+    pub(super) fn new(
+        id: SymbolId,
+        name: Arc<str>,
+        epoch: &Arc<str>,
+        config: &ShardConfig,
+        now: Millis,
+    ) -> SymbolState {
+        let mut ticker = Ticker::default();
+        // Its window ends now, also where nothing is ever traded.
+        ticker.advance(now);
         SymbolState {
             id,
             name,
@@ -88,7 +97,7 @@ impl SymbolState {
             book_epoch: epoch.clone(),
             restarts: 0,
             book: Book::new(config.levels_most),
-            ticker: Ticker::default(),
+            ticker,
             bars: Bars::new(config.bars_kept, config.flat_bars_most),
             tape: Tape::new(config.trades_kept),
             books: Vec::new(),
@@ -135,6 +144,7 @@ impl SymbolState {
         if std::mem::take(&mut self.view_is_old) {
             let best = self.book.best();
             self.ticker.fill(self.book.scale(), best, self.book.last_update_id(), &mut self.view);
+            self.view.time = self.view.time.max(self.book.time());
         }
         &self.view
     }
@@ -190,7 +200,9 @@ impl SymbolState {
             Event::Scale { tick } => {
                 let before = self.book.scale();
                 self.book.set_tick(tick);
-                self.follow_scale(before);
+                if self.follow_scale(before) {
+                    self.show_books_anew(turn);
+                }
             }
         }
         None
@@ -285,9 +297,11 @@ impl SymbolState {
 
     fn trade<O: Outlet>(&mut self, trade: Trade, turn: &mut Turn<'_, O>) {
         let scale = self.book.scale();
-        let price = self.book.price(trade.price);
         let live = matches!(turn.config.bars_close, BarsClose::After(_));
-        let (Ok(price), false) = (price, live && (trade.time - turn.now).abs() > DAY) else {
+        let in_time = is_plausible(trade.time) && !(live && trade.time.abs_diff(turn.now) > DAY);
+        // A trade that is refused for its time must not make the scale grow.
+        let price = if in_time { self.book.price(trade.price).ok() } else { None };
+        let Some(price) = price else {
             self.counts.trades_refused += 1;
             if self.counts.trades_refused.is_power_of_two() {
                 let refused = self.counts.trades_refused;
@@ -295,7 +309,9 @@ impl SymbolState {
             }
             return;
         };
-        self.follow_scale(scale);
+        if self.follow_scale(scale) {
+            self.show_books_anew(turn);
+        }
         let traded = Traded {
             time: trade.time,
             price,
@@ -332,11 +348,13 @@ impl SymbolState {
     fn source_bar<O: Outlet>(&mut self, bar: &SourceBar, turn: &mut Turn<'_, O>) {
         let scale = self.book.scale();
         let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| self.book.price(price));
-        let [Ok(_), Ok(_), Ok(_), Ok(_)] = prices else {
+        if self.follow_scale(scale) {
+            self.show_books_anew(turn);
+        }
+        let ([Ok(_), Ok(_), Ok(_), Ok(_)], true) = (prices, is_plausible(bar.open_time)) else {
             self.counts.bars_left_out += 1;
             return;
         };
-        self.follow_scale(scale);
         // Read again at the scale that holds all four.
         let at_scale = |price: Decimal| price.at_scale(self.book.scale()).unwrap_or_default();
         let whole = Bar {
@@ -490,11 +508,13 @@ impl SymbolState {
     }
 
     /// Brings everything to the book's scale after it grew, and begins a new epoch of the books.
-    fn follow_scale(&mut self, before: Scale) {
+    /// Whether it did: those who hold a book then need a snapshot.
+    fn follow_scale(&mut self, before: Scale) -> bool {
         let scale = self.book.scale();
         if scale == before {
-            return;
+            return false;
         }
+        (self.touched.book, self.view_is_old) = (true, true);
         if scale > before {
             self.ticker.rescale(before, scale);
             self.bars.rescale(before, scale);
@@ -507,7 +527,20 @@ impl SymbolState {
                 slot.picture = None;
             }
         }
+        true
     }
+
+    /// Sends the book again although no change of it came: something else made the scale grow.
+    fn show_books_anew<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
+        if self.book.status() == BookStatus::Good {
+            self.tell_books(self.book.last_update_id(), turn);
+        }
+    }
+}
+
+/// Whether a source's time is one that can be reckoned with: before the year 10000.
+pub(super) fn is_plausible(time: Millis) -> bool {
+    (0..253_402_300_800_000).contains(&time)
 }
 
 /// The levels and numbers of a flush as an update shows them.
@@ -538,4 +571,4 @@ fn send_bar<O: Outlet>(
     kline.latest.interest.send(topic, class, &update, turn.out);
 }
 
-const DAY: Millis = 86_400_000;
+const DAY: u64 = 86_400_000;

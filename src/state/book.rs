@@ -23,6 +23,8 @@ pub struct Book {
     counts: BookCounts,
     /// The levels of the change at hand at this book's scale, bids first.
     fitted: Vec<Level>,
+    /// Trades or bars have prices at this scale: it must not shrink under them.
+    lent: bool,
 }
 
 /// Whether a book may be passed on.
@@ -92,6 +94,7 @@ impl Book {
             levels_most,
             counts: BookCounts::default(),
             fitted: Vec::new(),
+            lent: false,
         }
     }
 
@@ -139,20 +142,26 @@ impl Book {
         self.tick = Some(tick);
         let scale = Scale::new(tick.trimmed().decimals()).unwrap_or_default();
         // A book that nothing has come for may still take the smaller scale of its venue.
-        if self.status == BookStatus::Empty && self.bids.is_empty() && self.asks.is_empty() {
+        if self.status == BookStatus::Empty && !self.lent {
             self.scale = scale;
         } else if scale > self.scale {
             self.grow(scale);
         }
     }
 
-    /// The price at this symbol's scale, which grows where it has to: to hold the value where the
-    /// venue names its tick, to show all decimals that ever came where it does not.
+    /// The price of a trade or a bar at this symbol's scale, which grows where it has to: to hold
+    /// the value where the venue names its tick, to show all decimals that ever came where it does not.
     ///
     /// # Errors
     /// [`BookError::PriceTooLarge`].
     #[inline]
     pub fn price(&mut self, price: Decimal) -> Result<Price, BookError> {
+        self.lent = true;
+        self.fit_price(price)
+    }
+
+    #[inline]
+    fn fit_price(&mut self, price: Decimal) -> Result<Price, BookError> {
         loop {
             let needed = match price.at_scale(self.scale) {
                 Ok(_) if self.tick.is_none() && price.decimals() > self.scale.decimals() => {
@@ -220,7 +229,7 @@ impl Book {
             scale = Some(self.scale);
             fitted.clear();
             result = change.bids.iter().chain(&change.asks).try_for_each(|raw| {
-                fitted.push(Level { price: self.price(raw.price)?, quantity: raw.quantity });
+                fitted.push(Level { price: self.fit_price(raw.price)?, quantity: raw.quantity });
                 Ok(())
             });
         }
@@ -333,6 +342,14 @@ mod tests {
         book.apply(&change(BookKind::Snapshot, &[("61737.63000000", "0.02000000")], &[]), |_| {}).unwrap();
         assert_eq!(shown(&book, Side::Bid), ["61737.63 x 0.02000000"]);
         assert_eq!(book.counts().off_tick, 0);
+    }
+
+    #[test]
+    fn the_scale_does_not_shrink_under_trades_that_came_before_the_tick() {
+        let mut book = Book::new(100);
+        book.price("61737.63000000".parse().unwrap()).unwrap();
+        book.set_tick("0.01".parse().unwrap());
+        assert_eq!(book.scale().decimals(), 8);
     }
 
     #[test]

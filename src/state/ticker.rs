@@ -130,9 +130,12 @@ impl Ticker {
     }
 
     /// Lets the minutes go that are more than 24 hours before `now`; whether there were any.
+    ///
+    /// A minute begins with its first moment but is only reached by the second: at midnight sharp
+    /// the window is the day that ends there.
     pub fn advance(&mut self, now: Millis) -> bool {
         let before = self.minutes.len();
-        self.advance_to(now.div_euclid(MINUTE).max(self.newest));
+        self.advance_to((now - 1).div_euclid(MINUTE).max(self.newest));
         self.minutes.len() != before
     }
 
@@ -341,7 +344,7 @@ mod tests {
             for (forward, late, price, quantity) in steps {
                 now += forward;
                 let time = (now + late).max(0);
-                newest = newest.max(time.div_euclid(MINUTE)).max(now.div_euclid(MINUTE));
+                newest = newest.max(time.div_euclid(MINUTE)).max((now - 1).div_euclid(MINUTE));
                 ticker.advance(now);
                 ticker.trade(&trade(time, price, quantity));
                 all.push((time, price, quantity));
