@@ -1,5 +1,7 @@
 //! A live source on a thread of its own, and a sink that keeps what came out of it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -17,7 +19,7 @@ use tokio::sync::watch;
 use super::venue::{Book, PATIENCE, Venue};
 
 /// A configuration whose waits are short.
-pub fn quick(venue: &Venue, market: Market, symbols: &[&str]) -> LiveConfig {
+pub(crate) fn quick(venue: &Venue, market: Market, symbols: &[&str]) -> LiveConfig {
     let millis = Duration::from_millis;
     let backoff = BackoffPolicy { first: millis(20), longest: millis(100), stable: Duration::from_secs(60) };
     LiveConfig {
@@ -39,32 +41,32 @@ pub fn quick(venue: &Venue, market: Market, symbols: &[&str]) -> LiveConfig {
 
 /// What came of one symbol.
 #[derive(Clone, Debug, Default)]
-pub struct SymbolSeen {
-    pub book: Book,
-    pub stale: Vec<StaleReason>,
-    pub trades: Vec<u64>,
-    pub quotes: usize,
-    pub tickers: usize,
-    pub scaled: bool,
+pub(crate) struct SymbolSeen {
+    pub(crate) book: Book,
+    pub(crate) stale: Vec<StaleReason>,
+    pub(crate) trades: Vec<u64>,
+    pub(crate) quotes: usize,
+    pub(crate) tickers: usize,
+    pub(crate) scaled: bool,
 }
 
 /// What came out of a source.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     symbols: BTreeMap<String, SymbolSeen>,
-    pub tapped: Vec<String>,
+    pub(crate) tapped: Vec<String>,
     latest: Millis,
 }
 
 impl Seen {
     /// What came of this symbol.
-    pub fn symbol(&self, symbol: &str) -> SymbolSeen {
+    pub(crate) fn symbol(&self, symbol: &str) -> SymbolSeen {
         self.symbols.get(symbol).cloned().unwrap_or_default()
     }
 }
 
 /// A source at work.
-pub struct Follower {
+pub(crate) struct Follower {
     seen: Arc<Mutex<Seen>>,
     changed: watch::Receiver<u64>,
     counters: Arc<LiveCounters>,
@@ -73,7 +75,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    pub fn start(config: LiveConfig) -> Follower {
+    pub(crate) fn start(config: LiveConfig) -> Follower {
         let (seen, counters) = (Arc::new(Mutex::new(Seen::default())), Arc::new(LiveCounters::default()));
         let symbols = Arc::new(Symbols::new(1_000));
         let (stop, stopping) = watch::channel(false);
@@ -92,16 +94,16 @@ impl Follower {
         Follower { seen, changed, counters, stop, thread }
     }
 
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
 
-    pub fn counters(&self) -> &LiveCounters {
+    pub(crate) fn counters(&self) -> &LiveCounters {
         &self.counters
     }
 
     /// Waits until what came out is as wished.
-    pub async fn until(&self, what: &str, wished: impl Fn(&Seen) -> bool) {
+    pub(crate) async fn until(&self, what: &str, wished: impl Fn(&Seen) -> bool) {
         let mut changed = self.changed.clone();
         let waiting = async {
             while !wished(&self.seen.lock().unwrap()) {
@@ -113,7 +115,7 @@ impl Follower {
     }
 
     /// Waits until the counters are as wished. They tell nobody of a change, so they are looked at.
-    pub async fn until_counted(&self, what: &str, wished: impl Fn(&LiveCounters) -> bool) {
+    pub(crate) async fn until_counted(&self, what: &str, wished: impl Fn(&LiveCounters) -> bool) {
         let looking = async {
             let mut often = tokio::time::interval(Duration::from_millis(5));
             while !wished(&self.counters) {
@@ -124,8 +126,15 @@ impl Follower {
         assert!(waited.is_ok(), "waited in vain until {what}: {:#?}", self.counters);
     }
 
+    /// Sees that so many snapshots were taken. They are counted just after they came out.
+    pub(crate) async fn snapshots(&self, taken: u64) {
+        self.until_counted("the snapshots are counted", |counters| counters.snapshots_taken.read() >= taken)
+            .await;
+        assert_eq!(self.counters.snapshots_taken.read(), taken);
+    }
+
     /// Waits until the book is the venue's own.
-    pub async fn in_step(&self, venue: &Venue, symbol: &str) {
+    pub(crate) async fn in_step(&self, venue: &Venue, symbol: &str) {
         let wished = venue.book(symbol);
         self.until("the book is in step", |seen| {
             seen.symbols.get(symbol).is_some_and(|seen| seen.book == wished)
@@ -134,13 +143,13 @@ impl Follower {
     }
 
     /// Tells it to stop, and waits for its end.
-    pub async fn stop(self) -> Result<(), LiveError> {
+    pub(crate) async fn stop(self) -> Result<(), LiveError> {
         self.stop.send_replace(true);
         self.ended().await
     }
 
     /// Waits for its end.
-    pub async fn ended(self) -> Result<(), LiveError> {
+    pub(crate) async fn ended(self) -> Result<(), LiveError> {
         let Follower { thread, stop, .. } = self;
         let joined = tokio::task::spawn_blocking(|| thread.join().unwrap());
         let ended = tokio::time::timeout(PATIENCE, joined).await.expect("it ends").unwrap();

@@ -6,6 +6,9 @@
 //! Files: this one has the state and what a test may do; `market` the books and the texts, `server`
 //! the sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+#![allow(dead_code, reason = "each test makes its own kinds of trouble")]
+
 #[path = "venue_market.rs"]
 mod market;
 #[path = "venue_server.rs"]
@@ -22,10 +25,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::market::Market;
-pub use self::market::{Book, Rule};
+pub(crate) use self::market::{Book, Rule};
 
 /// A running venue; dropping it closes everything.
-pub struct Venue {
+pub(crate) struct Venue {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
@@ -33,13 +36,13 @@ pub struct Venue {
 
 /// The limits that the venue enforces, by closing the connection that breaks one.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Frames that a client may send in `window`.
-    pub messages: usize,
+    pub(crate) messages: usize,
     /// See `messages`.
-    pub window: Duration,
+    pub(crate) window: Duration,
     /// Streams that a connection may have.
-    pub streams: usize,
+    pub(crate) streams: usize,
 }
 
 impl Default for Limits {
@@ -50,7 +53,7 @@ impl Default for Limits {
 
 /// What the venue does wrong with the next diff of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiffMischief {
+pub(crate) enum DiffMischief {
     /// It is never sent.
     Skip,
     /// It is sent twice.
@@ -61,7 +64,7 @@ pub enum DiffMischief {
 
 /// What the venue does wrong with its next REST answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RestMischief {
+pub(crate) enum RestMischief {
     /// This status, and `Retry-After` where given.
     Status(u16, Option<u64>),
     /// Status 200 and this body.
@@ -74,28 +77,26 @@ pub enum RestMischief {
 
 /// One client connection, as the venue saw it.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// The path it asked for.
-    pub path: String,
+    pub(crate) path: String,
     /// Whether it is still open.
-    pub open: bool,
+    pub(crate) open: bool,
     /// The streams it subscribed to.
-    pub streams: BTreeSet<String>,
+    pub(crate) streams: BTreeSet<String>,
     /// When its frames came.
-    pub frames: Vec<Instant>,
+    pub(crate) frames: Vec<Instant>,
     /// Payloads of its pongs.
-    pub pongs: Vec<Vec<u8>>,
+    pub(crate) pongs: Vec<Vec<u8>>,
     /// The code of its close frame.
-    pub closed_with: Option<u16>,
+    pub(crate) closed_with: Option<u16>,
     /// The limit that it broke.
-    pub broke: Option<&'static str>,
-    /// When it was opened.
-    pub opened: Instant,
+    pub(crate) broke: Option<&'static str>,
 }
 
 impl Seen {
     /// The most frames that came in any stretch of `window`.
-    pub fn busiest(&self, window: Duration) -> usize {
+    pub(crate) fn busiest(&self, window: Duration) -> usize {
         let within =
             |from: Instant| self.frames.iter().filter(|at| (from..from + window).contains(at)).count();
         self.frames.iter().map(|from| within(*from)).max().unwrap_or(0)
@@ -104,21 +105,21 @@ impl Seen {
 
 /// All that happened so far.
 #[derive(Clone, Debug, Default)]
-pub struct Log {
+pub(crate) struct Log {
     /// The client connections, oldest first.
-    pub connections: Vec<Seen>,
+    pub(crate) connections: Vec<Seen>,
     /// The paths that were asked for over REST, and when.
-    pub requests: Vec<(Instant, String)>,
+    pub(crate) requests: Vec<(Instant, String)>,
 }
 
 impl Log {
     /// How many REST requests asked for a book.
-    pub fn depth_requests(&self) -> usize {
+    pub(crate) fn depth_requests(&self) -> usize {
         self.requests.iter().filter(|(_, path)| path.contains("/depth?")).count()
     }
 
     /// How many connections are open now.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.connections.iter().filter(|seen| seen.open).count()
     }
 }
@@ -153,12 +154,12 @@ struct State {
 
 impl Venue {
     /// Opens a venue with these symbols on a free port.
-    pub async fn start(rule: Rule, symbols: &[&str]) -> Venue {
+    pub(crate) async fn start(rule: Rule, symbols: &[&str]) -> Venue {
         Venue::start_with(rule, symbols, Limits::default()).await
     }
 
     /// The same, with limits of its own.
-    pub async fn start_with(rule: Rule, symbols: &[&str], limits: Limits) -> Venue {
+    pub(crate) async fn start_with(rule: Rule, symbols: &[&str], limits: Limits) -> Venue {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = State {
@@ -179,37 +180,37 @@ impl Venue {
     }
 
     /// Where its streams are.
-    pub fn ws_url(&self) -> String {
+    pub(crate) fn ws_url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
     /// Where its REST is.
-    pub fn rest_url(&self) -> String {
+    pub(crate) fn rest_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The true book.
-    pub fn book(&self, symbol: &str) -> Book {
+    pub(crate) fn book(&self, symbol: &str) -> Book {
         self.shared.lock().market.book(symbol)
     }
 
     /// The numbers of all trades so far.
-    pub fn trades(&self, symbol: &str) -> Vec<u64> {
+    pub(crate) fn trades(&self, symbol: &str) -> Vec<u64> {
         self.shared.lock().market.trades(symbol)
     }
 
     /// What happened so far.
-    pub fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> Log {
         self.shared.lock().log.clone()
     }
 
     /// Tells of every change of the log.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
     }
 
     /// Changes the book of a symbol: a diff and a quote go out.
-    pub fn change(&self, symbol: &str) {
+    pub(crate) fn change(&self, symbol: &str) {
         self.shared.act(|state| {
             let diff = state.market.change(symbol);
             state.send_diff(symbol, diff);
@@ -219,7 +220,7 @@ impl Venue {
     }
 
     /// Somebody trades.
-    pub fn trade(&self, symbol: &str) {
+    pub(crate) fn trade(&self, symbol: &str) {
         self.shared.act(|state| {
             let trade = state.market.trade(symbol);
             state.send(symbol, "@trade", &trade);
@@ -227,7 +228,7 @@ impl Venue {
     }
 
     /// The statistics of a symbol go out.
-    pub fn tick(&self, symbol: &str) {
+    pub(crate) fn tick(&self, symbol: &str) {
         self.shared.act(|state| {
             let ticker = state.market.ticker(symbol);
             state.send(symbol, "@ticker", &ticker);
@@ -235,54 +236,54 @@ impl Venue {
     }
 
     /// Does this with the next diff of a symbol.
-    pub fn spoil_next_diff(&self, symbol: &str, mischief: DiffMischief) {
+    pub(crate) fn spoil_next_diff(&self, symbol: &str, mischief: DiffMischief) {
         self.shared.act(|state| {
             state.mischief.insert(symbol.to_owned(), mischief);
         });
     }
 
     /// Does these with the next REST answers, in turn.
-    pub fn spoil_rest(&self, mischief: impl IntoIterator<Item = RestMischief>) {
+    pub(crate) fn spoil_rest(&self, mischief: impl IntoIterator<Item = RestMischief>) {
         self.shared.act(|state| state.rest.extend(mischief));
     }
 
     /// Refuses WebSocket handshakes with this status and `Retry-After`, or takes them again.
-    pub fn refuse_sockets(&self, with: Option<(u16, u64)>) {
+    pub(crate) fn refuse_sockets(&self, with: Option<(u16, u64)>) {
         self.shared.act(|state| state.refuse_sockets = with);
     }
 
     /// Sends nothing to anyone, not even answers; connections stay open.
-    pub fn be_silent(&self, silent: bool) {
+    pub(crate) fn be_silent(&self, silent: bool) {
         self.shared.act(|state| state.silent = silent);
     }
 
     /// Answers no subscription, but goes on sending.
-    pub fn answer_nothing(&self, mute: bool) {
+    pub(crate) fn answer_nothing(&self, mute: bool) {
         self.shared.act(|state| state.mute = mute);
     }
 
     /// Sends a text to all clients.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         self.to_all(|| Out::Text(text.to_owned()));
     }
 
     /// Sends bytes to all clients.
-    pub fn say_bytes(&self, bytes: &[u8]) {
+    pub(crate) fn say_bytes(&self, bytes: &[u8]) {
         self.to_all(|| Out::Binary(bytes.to_vec()));
     }
 
     /// Asks all clients whether they are there.
-    pub fn ping(&self, payload: &[u8]) {
+    pub(crate) fn ping(&self, payload: &[u8]) {
         self.to_all(|| Out::Ping(payload.to_vec()));
     }
 
     /// Closes all connections with a code.
-    pub fn close_all(&self, code: u16, reason: &'static str) {
+    pub(crate) fn close_all(&self, code: u16, reason: &'static str) {
         self.to_all(|| Out::Close(code, reason));
     }
 
     /// Ends all connections without a word.
-    pub fn drop_all(&self) {
+    pub(crate) fn drop_all(&self) {
         self.to_all(|| Out::Drop);
     }
 
@@ -292,7 +293,7 @@ impl Venue {
 
     /// Waits until the log is as wished.
     #[track_caller]
-    pub fn until<'a>(
+    pub(crate) fn until<'a>(
         &'a self,
         what: &'a str,
         wished: impl Fn(&Log) -> bool + 'a,
@@ -363,4 +364,4 @@ impl State {
 }
 
 /// How long a test waits for something that has to happen.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

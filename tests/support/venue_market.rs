@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// How a market numbers its diffs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// Every number is in some diff: `U` is the last `u` plus one.
     Spot,
     /// Numbers are shared between symbols: `pu` is the last `u`.
@@ -13,11 +13,11 @@ pub enum Rule {
 
 /// Bids and asks, each price with its quantity, as texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Book {
+pub(crate) struct Book {
     /// Buyers.
-    pub bids: BTreeMap<String, String>,
+    pub(crate) bids: BTreeMap<String, String>,
     /// Sellers.
-    pub asks: BTreeMap<String, String>,
+    pub(crate) asks: BTreeMap<String, String>,
 }
 
 /// All symbols of a venue.

@@ -100,7 +100,6 @@ async fn client(upgraded: UpgradeFut, path: String, shared: Arc<Shared>) {
             pongs: Vec::new(),
             closed_with: None,
             broke: None,
-            opened: Instant::now(),
         });
         state.log.connections.len() - 1
     });

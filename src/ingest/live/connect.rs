@@ -211,8 +211,13 @@ async fn upgrade(stream: Stream, endpoint: &Endpoint, path: &str) -> Result<Toki
         };
         Ok((status, headers, upgraded))
     };
-    // The connection is driven here and not by a task of its own: it ends with the handshake.
-    let (answer, _) = tokio::join!(exchange, connection.with_upgrades());
+    // The connection is driven here and not by a task of its own: nothing is left of it when the
+    // handshake is over, also where the server would keep it open after a refusal.
+    tokio::pin!(exchange);
+    let answer = tokio::select! {
+        answer = &mut exchange => answer,
+        _ = connection.with_upgrades() => exchange.await,
+    };
     let (status, headers, upgraded) = answer.map_err(ConnectError::Http)?;
     let says_websocket =
         |value: &hyper::header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");

@@ -150,9 +150,18 @@ impl Session {
         // Only the newest ping has to be answered (RFC 6455, 5.5.3), so that a flood of them
         // cannot make us break the venue's limit.
         let (ping, pinged) = watch::channel(Bytes::new());
+        let reading = read(reader, voice, ping, self.limits.silence);
+        tokio::pin!(reading);
         tokio::select! {
-            end = read(reader, voice, ping, self.limits.silence) => end,
-            end = write(writer, voice, pinged, leave, &self.requests, self.limits) => end,
+            end = &mut reading => end,
+            end = write(writer, voice, pinged, leave, &self.requests, self.limits) => {
+                // To drop a stream with something unread in it resets it, and a reset can overtake
+                // our goodbye: so what is on its way is read until the venue closes too.
+                if matches!(end, SessionEnd::Left) {
+                    let _ = timeout(FAREWELL, reading).await;
+                }
+                end
+            }
         }
     }
 }
@@ -250,3 +259,6 @@ async fn told(switch: &mut watch::Receiver<bool>) {
 }
 
 const NORMAL_CLOSURE: u16 = 1000;
+
+/// How long the venue may take to close a connection that we leave.
+const FAREWELL: Duration = Duration::from_secs(1);

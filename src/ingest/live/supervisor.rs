@@ -1,8 +1,10 @@
 //! The one task that owns a live source: it opens and closes connections, asks for books, and
 //! passes what came to the feeds.
 
+mod books;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -11,16 +13,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::books::BookAnswer;
 use super::Venue;
 use super::config::LiveConfig;
 use super::connect::{ConnectDeadlines, ConnectError};
 use super::counters::{LiveCounters, Seldom};
-use super::instruments::{asked_away, rest_limits};
 use super::lane::{Lane, Loss, Renewal, Wish};
 use super::pace::Pace;
 use super::plan::{Plan, plan};
-use super::rest::{self, Answer, RestError};
-use super::resync::{Resync, ResyncLimits, Ticket};
+use super::resync::{Resync, ResyncLimits};
 use super::session::{ConnectionId, Report, Session, SessionEnd, SessionLimits, What};
 use super::tap::{Raw, Tapped};
 use crate::clock::Clock;
@@ -67,15 +68,6 @@ struct Connection {
     unsent: usize,
     /// The requests without an answer, and when the answer is too late.
     unanswered: BTreeMap<u64, Instant>,
-}
-
-/// A request for a book has ended.
-struct BookAnswer {
-    symbol: SymbolId,
-    ticket: Ticket,
-    path: String,
-    received: Millis,
-    answer: Result<Answer, RestError>,
 }
 
 impl Supervisor {
@@ -223,27 +215,6 @@ impl Supervisor {
         }
     }
 
-    /// Makes the requests whose time has come, for books that something subscribed can carry on.
-    fn ask_for_books(&mut self, now: Instant) {
-        for branch in self.branches.iter().filter(|branch| branch.lane.is_subscribed()) {
-            for symbol in branch.feed.wanting() {
-                self.resync.want(symbol, now, &mut self.random);
-            }
-        }
-        while let Some((symbol, ticket)) = self.resync.next(now) {
-            let name = self.symbols.with(|table| table.name(symbol).cloned());
-            let path = self.venue.rules.depth_path(name.as_deref().unwrap_or_default());
-            let (connector, endpoint) = (self.venue.connector.clone(), self.venue.rest.clone());
-            let (limits, clock) = (rest_limits(&self.config), self.clock.clone());
-            self.counters.snapshots_asked.one();
-            self.requests.spawn(async move {
-                let answer = rest::get(&connector, &endpoint, &path, limits).await;
-                let received = clock.lock().unwrap_or_else(PoisonError::into_inner).now();
-                BookAnswer { symbol, ticket, path, received, answer }
-            });
-        }
-    }
-
     fn next_due(&mut self, now: Instant) -> Instant {
         let connect = self.connects.ready_at(now, 1);
         // A lane that is overdue waits for the pace of connecting.
@@ -356,68 +327,6 @@ impl Supervisor {
         }
     }
 
-    fn take_book<S: Sink, T: FnMut(Tapped<'_>)>(&mut self, book: BookAnswer, sink: &mut S, tap: &mut T) {
-        let BookAnswer { symbol, ticket, path, received, answer } = book;
-        let (now, received) = (Instant::now(), self.in_order(received));
-        if let Ok(Answer { status, body, .. }) = &answer {
-            let what = Raw::Answer { path: &path, status: *status, body };
-            tap(Tapped { received, connection: 0, what });
-        }
-        if let Some(wait) = answer.as_ref().ok().and_then(asked_away) {
-            self.counters.holds.one();
-            tracing::warn!(path, ?wait, "the venue wants to be asked for nothing");
-            self.resync.hold(now + wait);
-        }
-        if !self.resync.expects(symbol, ticket) {
-            return;
-        }
-        let taken = match answer {
-            Ok(Answer { status: 200, body, .. }) => self.read_book(symbol, received, &body, sink),
-            Ok(Answer { status, .. }) => {
-                self.counters.rest_failures.one();
-                tracing::warn!(path, status, "no book");
-                false
-            }
-            Err(error) => {
-                self.counters.rest_failures.one();
-                tracing::warn!(path, %error, "no book");
-                false
-            }
-        };
-        if taken {
-            self.counters.snapshots_taken.one();
-            self.resync.done(symbol);
-        } else {
-            self.resync.failed(symbol, now, &mut self.random);
-        }
-    }
-
-    /// True when the feed took the book.
-    fn read_book<S: Sink>(&mut self, symbol: SymbolId, received: Millis, body: &[u8], sink: &mut S) -> bool {
-        let name = self.symbols.with(|table| table.name(symbol).cloned()).unwrap_or_default();
-        let Some(branch) = self.branches.iter_mut().find(|branch| branch.plan.books.contains(&symbol)) else {
-            return false;
-        };
-        match branch.feed.depth(received, &name, &mut body.to_vec(), sink) {
-            Ok(Heard::TooOld { .. }) => {
-                self.counters.snapshots_too_old.one();
-                false
-            }
-            Ok(Heard::Refused { code, message, .. }) => {
-                self.counters.rest_failures.one();
-                tracing::warn!(%name, code, %message, "the venue refused a book");
-                false
-            }
-            Ok(Heard::Market) => true,
-            // Not what a book can be answered with.
-            Ok(Heard::Instruments { .. } | Heard::Answer { .. } | Heard::ShuttingDown) => false,
-            Err(error) => {
-                self.bad_message(&error);
-                false
-            }
-        }
-    }
-
     fn in_order(&mut self, received: Millis) -> Millis {
         self.latest = self.latest.max(received);
         self.latest
@@ -434,13 +343,6 @@ impl Supervisor {
         if let Some(id) = failed.map(|(id, _)| *id) {
             self.ended(id, &SessionEnd::Failed, self.latest, sink, tap);
         }
-    }
-
-    /// Which request it was is not known, and all of them can be made again.
-    fn request_task_failed(&mut self) {
-        self.requests.abort_all();
-        let books = self.branches.iter().flat_map(|branch| &branch.plan.books);
-        books.for_each(|symbol| self.resync.forget(*symbol));
     }
 
     async fn end(mut self) {
@@ -470,5 +372,5 @@ const PING_GRACE: Duration = Duration::from_secs(40);
 /// With nothing due, somebody looks all the same.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 
-/// For the close frames when the source is stopped.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// For all sessions to leave when the source is stopped; each has a second for that.
+const GOODBYE: Duration = Duration::from_millis(1_500);
