@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -29,6 +31,8 @@ pub(super) struct Connection {
     /// Whether some topic waits for a new picture.
     behind: Cell<bool>,
     over: Cell<bool>,
+    /// Whether our half of the socket was ended.
+    ended: Cell<bool>,
     heard: Cell<Millis>,
     pinged: Cell<bool>,
     progress: Cell<Millis>,
@@ -58,6 +62,7 @@ impl Connection {
             dirty: Cell::new(false),
             behind: Cell::new(false),
             over: Cell::new(false),
+            ended: Cell::new(false),
             heard: Cell::new(now),
             pinged: Cell::new(false),
             progress: Cell::new(now),
@@ -101,11 +106,12 @@ impl Connection {
         }
     }
 
-    /// Takes the beginning of a subscription; whether the connection wants the topic at all.
+    /// Takes the beginning of a subscription that waits for it; whether the connection still wants
+    /// anything.
     pub(super) fn join(&self, joined: Joined) -> Result<bool, SessionEnd> {
         let topic = joined.topic;
-        let progress = self.session.borrow().progress(topic);
-        if !matches!(progress, Some(Progress::Joining | Progress::Rejoining)) {
+        // Behind a close frame nothing may follow.
+        if self.closing.get() != Closing::Open {
             return Ok(false);
         }
         self.session.borrow_mut().set_progress(topic, Progress::Live);
@@ -127,6 +133,9 @@ impl Connection {
 
     /// Puts an answer into the outbox.
     pub(super) fn reply(&self, frame: &Frame) -> Result<(), SessionEnd> {
+        if self.closing.get() != Closing::Open {
+            return Ok(());
+        }
         let limit = self.limit.saturating_mul(2);
         match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
             Pushed::Queued => Ok(()),
@@ -147,11 +156,13 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked.set(true),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => self.finish(),
+                Err(_) => return self.finish(),
             }
         }
-        let caught_up = self.behind.get() && outbox.has_caught_up();
-        if self.blocked.get() || caught_up || (outbox.is_empty() && self.closing.get() == Closing::Done) {
+        if outbox.is_empty() && matches!(self.closing.get(), Closing::Done { .. }) {
+            return self.end_our_half();
+        }
+        if self.blocked.get() || (self.behind.get() && outbox.has_caught_up()) {
             self.wake.notify_one();
         }
     }
@@ -207,7 +218,7 @@ impl Connection {
     pub(super) fn end(&self, end: &SessionEnd, now: Millis) {
         let mut closing = self.closing.get();
         let frame = match end {
-            SessionEnd::PeerClosed { code } => closing.peer_closed(*code),
+            SessionEnd::PeerClosed { code } => closing.peer_closed(*code, now),
             SessionEnd::Finished
             | SessionEnd::PeerLeft
             | SessionEnd::Silent
@@ -222,6 +233,10 @@ impl Connection {
         if matches!(end, SessionEnd::PeerLeft | SessionEnd::Io(_)) {
             self.finish();
         }
+        if matches!(end, SessionEnd::TooSlow { .. }) {
+            // It is to learn of this soon, and gets what it missed when it comes back.
+            self.outbox.borrow_mut().drop_unbegun();
+        }
         if let Some(frame) = frame {
             let pushed = self.outbox.borrow_mut().push_within(frame.bytes().clone(), usize::MAX);
             debug_assert_eq!(pushed, Pushed::Queued);
@@ -231,10 +246,10 @@ impl Connection {
 
     /// Looks at the connection's deadlines, about once a second.
     pub(super) fn sweep(&self, now: Millis, config: &WorkerConfig) {
-        match self.closing.get() {
-            Closing::Open => {}
-            Closing::Waiting { until } if now < until => return,
-            Closing::Waiting { .. } | Closing::Done => return self.finish(),
+        match self.closing.get().deadline() {
+            None => {}
+            Some(until) if now < until => return,
+            Some(_) => return self.finish(),
         }
         let silent = now - self.heard.get();
         // A client that is busy reading answers a ping when it comes to it: what waits for it must
@@ -255,7 +270,7 @@ impl Connection {
 
     /// Whether it can be let go.
     pub(super) fn is_over(&self) -> bool {
-        self.over.get() || (self.closing.get() == Closing::Done && self.outbox.borrow().is_empty())
+        self.over.get()
     }
 
     /// Whether it still may be told things.
@@ -282,6 +297,21 @@ impl Connection {
 
     fn too_slow(&self, topic: Topic) -> SessionEnd {
         SessionEnd::TooSlow { topic: self.session.borrow().name(topic) }
+    }
+
+    /// All is said: the peer sees the end of the stream, and ends its half.
+    fn end_our_half(&self) {
+        if self.ended.replace(true) {
+            return;
+        }
+        let ended = self
+            .stream
+            .as_fd()
+            .try_clone_to_owned()
+            .and_then(|socket| std::net::TcpStream::from(socket).shutdown(Shutdown::Write));
+        if ended.is_err() {
+            self.finish();
+        }
     }
 
     fn finish(&self) {

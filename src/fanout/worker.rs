@@ -182,12 +182,13 @@ impl Worker {
     fn joined(&self, joined: Joined) {
         let Some(connection) = self.connections.borrow().get(&joined.connection).cloned() else { return };
         let topic = joined.topic;
-        let (is_new, dialect) = {
-            let session = connection.session.borrow();
-            (session.progress(topic) == Some(Progress::Joining), session.dialect())
+        let (progress, dialect) = {
+            let mut session = connection.session.borrow_mut();
+            (session.answered(topic), session.dialect())
         };
+        let Some(progress) = progress else { return };
         match connection.join(joined) {
-            Ok(true) if is_new => {
+            Ok(true) if progress == Progress::Joining => {
                 let mut subscribers = self.subscribers.borrow_mut();
                 subscribers.entry((topic, dialect)).or_default().push(connection.clone());
                 self.mark_dirty(&connection);

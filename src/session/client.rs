@@ -13,12 +13,16 @@ use crate::market::{BadTopic, Millis, SymbolTable, Symbols, Topic};
 /// The conversation with one client.
 ///
 /// Invariants: every topic it holds was counted once at its shard by an [`Action::Join`] and is
-/// taken back by exactly one [`Action::Leave`] or by [`Session::topics`] at the end.
+/// taken back by exactly one [`Action::Leave`] or by [`Session::topics`] at the end. A shard
+/// answers every join of a topic once, in order.
 #[derive(Debug)]
 pub struct Session {
     dialect: Dialect,
     symbols: Arc<Symbols>,
     subscriptions: FxHashMap<Topic, Subscription>,
+    /// Answers on their way to subscriptions that were given up before they came: a later
+    /// subscription to the same topic must not take one of them for its own beginning.
+    late: FxHashMap<Topic, u32>,
     asked: u64,
     limits: SessionLimits,
     allowance: Allowance,
@@ -46,6 +50,13 @@ pub enum Progress {
     Behind,
     /// That picture was asked for.
     Rejoining,
+}
+
+impl Progress {
+    /// Whether an answer of the shard is on its way.
+    const fn is_waiting(self) -> bool {
+        matches!(self, Progress::Joining | Progress::Rejoining)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +89,8 @@ impl Session {
     /// A conversation that begins at `now`.
     pub fn new(dialect: Dialect, symbols: Arc<Symbols>, limits: SessionLimits, now: Millis) -> Session {
         let allowance = Allowance { left: f64::from(limits.messages_burst), since: now };
-        Session { dialect, symbols, subscriptions: FxHashMap::default(), asked: 0, limits, allowance }
+        let (subscriptions, late) = Default::default();
+        Session { dialect, symbols, subscriptions, late, asked: 0, limits, allowance }
     }
 
     /// Which words it uses.
@@ -121,6 +133,19 @@ impl Session {
     /// How far its subscription to `topic` is; `None` where it has none.
     pub fn progress(&self, topic: Topic) -> Option<Progress> {
         self.subscriptions.get(&topic).map(|subscription| subscription.progress)
+    }
+
+    /// A shard has answered a join of `topic`: how far the subscription is that waits for the
+    /// answer; `None` where none does any more.
+    pub fn answered(&mut self, topic: Topic) -> Option<Progress> {
+        if let Some(late) = self.late.get_mut(&topic) {
+            *late -= 1;
+            if *late == 0 {
+                self.late.remove(&topic);
+            }
+            return None;
+        }
+        self.progress(topic).filter(|progress| progress.is_waiting())
     }
 
     /// Its subscription to `topic`, where it has one, has come to `progress`.
@@ -188,11 +213,19 @@ impl Session {
         let (mut names, mut leaves, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for name in asked {
             match self.find(&name, &table) {
-                Ok(topic) if self.subscriptions.remove(&topic).is_some() => {
-                    names.push(canonical(topic, &table));
-                    leaves.push(Action::Leave { topic });
-                }
-                Ok(_) => refusals.push((RefusalCode::NotSubscribed, "not subscribed to it".to_owned(), name)),
+                Ok(topic) => match self.subscriptions.remove(&topic) {
+                    Some(given_up) => {
+                        if given_up.progress.is_waiting() {
+                            *self.late.entry(topic).or_default() += 1;
+                        }
+                        names.push(canonical(topic, &table));
+                        leaves.push(Action::Leave { topic });
+                    }
+                    None => {
+                        let message = "not subscribed to it".to_owned();
+                        refusals.push((RefusalCode::NotSubscribed, message, name));
+                    }
+                },
                 Err((code, message)) => refusals.push((code, message, name)),
             }
         }
@@ -338,6 +371,21 @@ mod tests {
         assert_eq!(left, ["leave ticker:*", r#"{"type":"ok","op":"unsubscribe","topics":["ticker:*"]}"#]);
         let again = play(&mut session, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
         assert!(again[0].contains("NOT_SUBSCRIBED"), "{again:?}");
+    }
+
+    #[test]
+    fn the_answer_to_a_join_that_was_given_up_begins_no_later_subscription() {
+        let mut session = session(10);
+        play(&mut session, 0, r#"{"op":"subscribe","topics":["ticker:*"]}"#);
+        play(&mut session, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
+        play(&mut session, 0, r#"{"op":"subscribe","topics":["ticker:*"]}"#);
+        assert_eq!(session.answered(Topic::Tickers), None, "this one was meant for the first");
+        assert_eq!(session.answered(Topic::Tickers), Some(Progress::Joining));
+        session.set_progress(Topic::Tickers, Progress::Live);
+        assert_eq!(session.answered(Topic::Tickers), None, "it waits for none");
+        play(&mut session, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
+        play(&mut session, 0, r#"{"op":"subscribe","topics":["ticker:*"]}"#);
+        assert_eq!(session.answered(Topic::Tickers), Some(Progress::Joining), "none was on its way");
     }
 
     #[test]
