@@ -93,9 +93,7 @@ fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), 
         let engine = server.serve(stopped).await;
         info!("going down");
         source.stop();
-        if let Some(engine) = engine {
-            engine.shut_down(config.limits.shutdown);
-        }
+        engine.shut_down(config.limits.shutdown);
         Ok(())
     })
 }

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -36,6 +38,8 @@ pub(super) struct Connection {
     /// How many topics wait for what they missed.
     behind: Cell<usize>,
     over: Cell<bool>,
+    /// Whether our half of the socket was ended.
+    ended: Cell<bool>,
     heard: Cell<Millis>,
     pinged: Cell<bool>,
     progress: Cell<Millis>,
@@ -69,6 +73,7 @@ impl Connection {
             closing: Cell::new(Closing::Open),
             behind: Cell::new(0),
             over: Cell::new(false),
+            ended: Cell::new(false),
             heard: Cell::new(now),
             pinged: Cell::new(false),
             progress: Cell::new(now),
@@ -146,14 +151,16 @@ impl Connection {
         }
     }
 
-    /// Takes the beginning of a subscription, or what it missed; whether the connection wants it.
-    pub(super) fn join(&self, joined: Joined) -> Result<bool, SessionEnd> {
+    /// Takes the beginning of a subscription, or what it missed, where the subscription waits for
+    /// it; whether the connection still wants anything.
+    pub(super) fn join(&self, joined: Joined, was: Progress) -> Result<bool, SessionEnd> {
         let topic = joined.topic;
-        let progress = self.subscriptions.borrow().progress(topic);
-        match progress {
-            Some(Progress::Joining) => {}
-            Some(Progress::Rejoining) => self.behind.set(self.behind.get() - 1),
-            Some(Progress::Live | Progress::Behind { .. }) | None => return Ok(false),
+        // Behind a close frame nothing may follow.
+        if self.closing.get() != Closing::Open {
+            return Ok(false);
+        }
+        if was == Progress::Rejoining {
+            self.behind.set(self.behind.get() - 1);
         }
         self.subscriptions.borrow_mut().set_progress(topic, Progress::Live);
         let lossless = matches!(topic, Topic::Trades { .. } | Topic::Kline { .. });
@@ -181,6 +188,9 @@ impl Connection {
 
     /// Puts an answer into the outbox.
     pub(super) fn reply(&self, frame: &Frame) -> Result<(), SessionEnd> {
+        if self.closing.get() != Closing::Open {
+            return Ok(());
+        }
         let limit = self.limit.saturating_mul(2);
         match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
             Pushed::Queued => Ok(()),
@@ -191,7 +201,7 @@ impl Connection {
     /// Writes what waits, as far as the socket takes it, in as few calls as can be.
     pub(super) fn flush(&self, now: Millis) {
         let mut outbox = self.outbox.borrow_mut();
-        while !outbox.is_empty() && !self.blocked.get() && !self.over.get() {
+        while !outbox.is_empty() && !self.blocked.get() {
             let written = match outbox.only() {
                 Some(bytes) => self.stream.try_write(bytes),
                 None => {
@@ -207,11 +217,12 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.block(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => self.finish(),
+                Err(_) => return self.finish(),
             }
         }
-        let caught_up = self.behind.get() > 0 && outbox.has_caught_up();
-        if caught_up || (outbox.is_empty() && self.closing.get() == Closing::Done) {
+        if outbox.is_empty() && matches!(self.closing.get(), Closing::Done { .. }) {
+            self.end_our_half();
+        } else if self.behind.get() > 0 && outbox.has_caught_up() {
             self.wake.notify_one();
         }
     }
@@ -277,7 +288,7 @@ impl Connection {
     pub(super) fn end(&self, end: &SessionEnd, now: Millis) {
         let mut closing = self.closing.get();
         let frame = match end {
-            SessionEnd::PeerClosed { code } => closing.peer_closed(*code),
+            SessionEnd::PeerClosed { code } => closing.peer_closed(*code, now),
             SessionEnd::Finished
             | SessionEnd::PeerLeft
             | SessionEnd::Silent
@@ -292,6 +303,10 @@ impl Connection {
         if matches!(end, SessionEnd::PeerLeft | SessionEnd::Io(_)) {
             self.finish();
         }
+        if matches!(end, SessionEnd::TooSlow { .. }) {
+            // It is to learn of this soon, and gets what it missed when it comes back.
+            self.outbox.borrow_mut().drop_unbegun();
+        }
         if let Some(frame) = frame {
             let pushed = self.outbox.borrow_mut().push_within(frame.bytes().clone(), usize::MAX);
             debug_assert_eq!(pushed, Pushed::Queued);
@@ -301,10 +316,10 @@ impl Connection {
 
     /// Looks at the connection's deadlines, a few times a second.
     pub(super) fn sweep(&self, now: Millis, config: &WorkerConfig) {
-        match self.closing.get() {
-            Closing::Open => {}
-            Closing::Waiting { until } if now < until => return,
-            Closing::Waiting { .. } | Closing::Done => return self.finish(),
+        match self.closing.get().deadline() {
+            None => {}
+            Some(until) if now < until => return,
+            Some(_) => return self.finish(),
         }
         let silent = now - self.heard.get();
         // A client that is busy reading answers a ping when it comes to it: what waits for it must
@@ -327,7 +342,7 @@ impl Connection {
 
     /// Whether it can be let go.
     pub(super) fn is_over(&self) -> bool {
-        self.over.get() || (self.closing.get() == Closing::Done && self.outbox.borrow().is_empty())
+        self.over.get()
     }
 
     /// Whether it still may be told things.
@@ -365,6 +380,17 @@ impl Connection {
 
     fn too_slow(&self, topic: Topic) -> SessionEnd {
         SessionEnd::TooSlow { topic: self.conversation.borrow().name(topic) }
+    }
+
+    /// All is said: the peer sees the end of the stream, and ends its half.
+    fn end_our_half(&self) {
+        if self.ended.replace(true) {
+            return;
+        }
+        let socket = self.stream.as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
+        if socket.and_then(|socket| socket.shutdown(Shutdown::Write)).is_err() {
+            self.finish();
+        }
     }
 
     fn block(&self) {

@@ -92,6 +92,13 @@ impl Outbox {
         }
     }
 
+    /// Lets go of every frame of which nothing was written yet.
+    pub fn drop_unbegun(&mut self) {
+        let begun = usize::from(self.written > 0);
+        self.frames.truncate(begun);
+        self.bytes = self.frames.iter().map(Bytes::len).sum::<usize>() - self.written;
+    }
+
     /// Bytes that wait.
     pub const fn len(&self) -> usize {
         self.bytes
@@ -143,6 +150,22 @@ mod tests {
         let written = random.usize(0..=ready.len());
         sent.extend_from_slice(&ready[..written]);
         outbox.advance(written);
+    }
+
+    #[test]
+    fn what_was_begun_is_finished_when_the_rest_is_let_go() {
+        let mut outbox = Outbox::new(100);
+        for _ in 0..3 {
+            assert_eq!(outbox.push(Bytes::from_static(b"abcd")), Pushed::Queued);
+        }
+        outbox.advance(5);
+        outbox.drop_unbegun();
+        assert_eq!(outbox.len(), 3);
+        let mut slices = [IoSlice::new(&[]); 4];
+        assert_eq!((outbox.fill(&mut slices), &*slices[0]), (1, &b"bcd"[..]));
+        outbox.advance(3);
+        outbox.drop_unbegun();
+        assert!(outbox.is_empty());
     }
 
     #[test]

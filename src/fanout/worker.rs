@@ -179,10 +179,10 @@ impl Worker {
 
     fn joined(&self, joined: Joined) {
         let Some(connection) = self.connections.borrow().get(&joined.connection).cloned() else { return };
-        let is_new = connection.subscriptions.borrow().progress(joined.topic) == Some(Progress::Joining);
-        match connection.join(joined) {
+        let Some(was) = connection.subscriptions.borrow_mut().answered(joined.topic) else { return };
+        match connection.join(joined, was) {
             Ok(true) => {
-                if is_new {
+                if was == Progress::Joining {
                     self.unsettle(&connection);
                 }
                 self.mark_dirty(&connection);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
@@ -25,7 +25,10 @@ pub(super) fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Arc<
         (&Method::GET, "/healthz") => body(StatusCode::OK, &json!({"status": "ok"})),
         (&Method::GET, "/readyz") => ready(shared),
         (_, "/v1/ws" | "/healthz" | "/readyz") => {
-            error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this address answers GET")
+            let message = "this address answers GET";
+            let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            answer
         }
         _ => {
             let message = "there are /v1/ws (WebSocket), /healthz and /readyz here";

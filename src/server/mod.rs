@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// Serves until `stop` says so, and gives the engine back to be shut down.
-    pub async fn serve(self, mut stop: watch::Receiver<bool>) -> Option<Engine> {
+    pub async fn serve(self, mut stop: watch::Receiver<bool>) -> Engine {
         let mut requests = JoinSet::new();
         // What has not been upgraded yet is bounded by itself, so that a flood of half-open
         // connections neither fills the process nor reaches the clients that are there.
@@ -94,7 +94,15 @@ impl Server {
         }
         drop(self.listener);
         requests.shutdown().await;
-        Arc::into_inner(self.shared).map(|shared| shared.engine)
+        // An upgrade that is just being handed over holds on to it for a moment.
+        let mut shared = self.shared;
+        loop {
+            match Arc::try_unwrap(shared) {
+                Ok(shared) => return shared.engine,
+                Err(held) => shared = held,
+            }
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -129,8 +137,12 @@ async fn answer(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, handsh
         .max_buf_size(REQUEST_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    if let Err(error) = connection.await {
-        debug!(%error, %peer, "a connection ended in the middle of a request");
+    // A whole deadline for all of it: the one of the head alone begins again with each request, so
+    // that requests whose answers nobody reads would hold their place for ever.
+    match tokio::time::timeout(handshake, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, %peer, "a connection ended in the middle of a request"),
+        Err(_) => debug!(%peer, "a connection was not upgraded in time"),
     }
 }
 

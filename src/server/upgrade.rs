@@ -1,7 +1,8 @@
 //! From an HTTP request to a connection of a worker.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
 use http_body_util::Full;
@@ -58,24 +59,24 @@ pub(super) fn websocket(
         }
     };
     let shared = Arc::downgrade(shared);
-    // Owned by nobody: it ends with the upgrade, at the latest when its connection does.
+    // Owned by nobody: it ends with the upgrade, at the latest when its connection does, or when no
+    // worker has taken the client for too long.
     tokio::spawn(async move {
-        match (upgraded.await, shared.upgrade()) {
-            (Ok(websocket), Some(shared)) => {
-                hand_over(websocket.into_inner(), conversation, Box::new(place), &shared);
-            }
-            (Ok(_), None) => {}
-            (Err(error), _) => debug!(%error, %peer, "an upgrade was not finished"),
+        match upgraded.await {
+            Ok(websocket) => hand_over(websocket.into_inner(), conversation, Box::new(place), &shared).await,
+            Err(error) => debug!(%error, %peer, "an upgrade was not finished"),
         }
     });
     Response::from_parts(accepted.into_parts().0, Full::default())
 }
 
-fn hand_over(
+/// Gives the client to a worker. One whose inbox is full is asked again: under load that is
+/// nothing special.
+async fn hand_over(
     upgraded: TokioIo<Upgraded>,
     conversation: MakeConversation,
     place: Box<dyn Send>,
-    shared: &Shared,
+    shared: &Weak<Shared>,
 ) {
     let Ok(parts) = upgraded.into_inner().downcast::<TokioIo<TcpStream>>() else {
         return warn!("an upgraded connection is no TCP socket");
@@ -86,9 +87,18 @@ fn hand_over(
         Ok(stream) => stream,
         Err(error) => return warn!(%error, "a connection could not be handed over"),
     };
-    if shared.engine.connect(NewConnection { stream, early, conversation, place }).is_err() {
-        warn!("a worker's inbox is full: a new connection is dropped");
+    let mut connection = NewConnection { stream, early, conversation, place };
+    for _ in 0..HAND_OVERS {
+        // Gone: the server goes down, and so does the connection.
+        let Some(shared) = shared.upgrade() else { return };
+        match shared.engine.connect(connection) {
+            Ok(()) => return,
+            Err(back) => connection = back,
+        }
+        drop(shared);
+        tokio::time::sleep(HAND_OVER_AGAIN).await;
     }
+    warn!("the workers' inboxes stay full: a new connection is dropped");
 }
 
 /// No list is no limit. Programs send no origin; browsers do, and a page cannot change it.
@@ -96,3 +106,7 @@ fn is_allowed(origin: &HeaderValue, shared: &Shared) -> bool {
     let allowed = &shared.allowed_origins;
     allowed.is_empty() || allowed.iter().any(|one| one.as_bytes() == origin.as_bytes())
 }
+
+/// How often, and how long apart, a worker is asked to take a client: for five seconds in all.
+const HAND_OVERS: usize = 2_500;
+const HAND_OVER_AGAIN: Duration = Duration::from_millis(2);

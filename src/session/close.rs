@@ -120,8 +120,13 @@ pub enum Closing {
         /// When the socket is ended without it.
         until: Millis,
     },
-    /// Nothing more will be said: once our last bytes are out, the socket can go.
-    Done,
+    /// Nothing more will be said: once our last bytes are out, our half of the socket ends, and what
+    /// still comes is dropped. A socket that ends with bytes unread is reset, and a reset can
+    /// overtake the close frame on its way to whoever reads it.
+    Done {
+        /// When the socket goes although the peer has not ended its half.
+        until: Millis,
+    },
 }
 
 impl Closing {
@@ -134,32 +139,33 @@ impl Closing {
             return None;
         }
         let code = end.close_code();
+        let until = now + CLOSE_WAIT;
         *self = match (end, code) {
-            (SessionEnd::Violation(_), _) | (_, None) => Closing::Done,
-            (_, Some(_)) => Closing::Waiting { until: now + CLOSE_WAIT },
+            (SessionEnd::Violation(_), _) | (_, None) => Closing::Done { until },
+            (_, Some(_)) => Closing::Waiting { until },
         };
         code.map(|code| Frame::close(Some(code.number()), &end.reason()))
     }
 
     /// The peer's close frame came: the answer to send, with the peer's own code, unless we closed first.
-    pub fn peer_closed(&mut self, code: Option<u16>) -> Option<Frame> {
-        match std::mem::replace(self, Closing::Done) {
+    pub fn peer_closed(&mut self, code: Option<u16>, now: Millis) -> Option<Frame> {
+        match std::mem::replace(self, Closing::Done { until: now + CLOSE_WAIT }) {
             Closing::Open => Some(Frame::close(code, "")),
-            Closing::Waiting { .. } | Closing::Done => None,
+            Closing::Waiting { .. } | Closing::Done { .. } => None,
         }
     }
 
     /// When the socket is to be ended: `None` while the session is open.
-    pub fn deadline(self, now: Millis) -> Option<Millis> {
+    pub const fn deadline(self) -> Option<Millis> {
         match self {
             Closing::Open => None,
-            Closing::Waiting { until } => Some(until),
-            Closing::Done => Some(now),
+            Closing::Waiting { until } | Closing::Done { until } => Some(until),
         }
     }
 }
 
-/// How long a peer may take to answer our close frame: a round trip to anywhere, and a slow phone.
+/// How long a peer may take to answer our close frame, or to end its half of the socket: a round
+/// trip to anywhere, and a slow phone.
 pub const CLOSE_WAIT: Millis = 5_000;
 
 #[cfg(test)]
@@ -190,11 +196,11 @@ mod tests {
             let sent = open.end(&end, 100).map(|frame| code_in(&frame));
             assert_eq!(sent, code, "{end:?}");
             let expected = match (code, &end) {
-                (None, _) | (_, SessionEnd::Violation(_)) => Closing::Done,
+                (None, _) | (_, SessionEnd::Violation(_)) => Closing::Done { until: 100 + CLOSE_WAIT },
                 (Some(_), _) => Closing::Waiting { until: 100 + CLOSE_WAIT },
             };
             assert_eq!(open, expected, "{end:?}");
-            for state in [Closing::Waiting { until: 7 }, Closing::Done] {
+            for state in [Closing::Waiting { until: 7 }, Closing::Done { until: 7 }] {
                 let mut closing = state;
                 assert_eq!(closing.end(&end, 100), None, "{end:?} in {state:?}");
                 assert_eq!(closing, state);
@@ -207,23 +213,23 @@ mod tests {
         for (state, answer) in [
             (Closing::Open, Some(Frame::close(Some(1001), ""))),
             (Closing::Waiting { until: 7 }, None),
-            (Closing::Done, None),
+            (Closing::Done { until: 7 }, None),
         ] {
             let mut closing = state;
-            assert_eq!(closing.peer_closed(Some(1001)), answer, "{state:?}");
-            assert_eq!(closing, Closing::Done);
+            assert_eq!(closing.peer_closed(Some(1001), 100), answer, "{state:?}");
+            assert_eq!(closing, Closing::Done { until: 100 + CLOSE_WAIT });
         }
-        assert_eq!(Closing::Open.peer_closed(None), Some(Frame::close(None, "")));
+        assert_eq!(Closing::Open.peer_closed(None, 0), Some(Frame::close(None, "")));
     }
 
     #[test]
     fn a_peer_that_does_not_answer_a_close_has_a_deadline() {
         let mut closing = Closing::Open;
-        assert_eq!(closing.deadline(100), None);
+        assert_eq!(closing.deadline(), None);
         closing.end(&SessionEnd::TokenExpired, 100);
-        assert_eq!(closing.deadline(101), Some(100 + CLOSE_WAIT));
-        closing.peer_closed(Some(4001));
-        assert_eq!(closing.deadline(102), Some(102));
+        assert_eq!(closing.deadline(), Some(100 + CLOSE_WAIT));
+        closing.peer_closed(Some(4001), 102);
+        assert_eq!(closing.deadline(), Some(102 + CLOSE_WAIT));
     }
 
     #[test]

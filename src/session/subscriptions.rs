@@ -6,10 +6,14 @@ use crate::market::Topic;
 
 /// What one connection listens to.
 ///
-/// Invariant: every topic in here was counted once at its shard and is taken back exactly once.
+/// Invariant: every topic in here was counted once at its shard and is taken back exactly once; a
+/// shard answers every join of a topic once, in order.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     topics: FxHashMap<Topic, Subscription>,
+    /// Answers on their way to subscriptions that were given up before they came: a later
+    /// subscription to the same topic must not take one of them for its own beginning.
+    late: FxHashMap<Topic, u32>,
     asked: u64,
 }
 
@@ -28,6 +32,13 @@ pub enum Progress {
     },
     /// That was asked for.
     Rejoining,
+}
+
+impl Progress {
+    /// Whether an answer of the shard is on its way.
+    const fn is_waiting(self) -> bool {
+        matches!(self, Progress::Joining | Progress::Rejoining)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +64,24 @@ impl Subscriptions {
 
     /// Ends a subscription; `false` where there is none.
     pub fn end(&mut self, topic: Topic) -> bool {
-        self.topics.remove(&topic).is_some()
+        let Some(ended) = self.topics.remove(&topic) else { return false };
+        if ended.progress.is_waiting() {
+            *self.late.entry(topic).or_default() += 1;
+        }
+        true
+    }
+
+    /// A shard has answered a join of `topic`: how far the subscription is that waits for the
+    /// answer; `None` where none does any more.
+    pub fn answered(&mut self, topic: Topic) -> Option<Progress> {
+        if let Some(late) = self.late.get_mut(&topic) {
+            *late -= 1;
+            if *late == 0 {
+                self.late.remove(&topic);
+            }
+            return None;
+        }
+        self.progress(topic).filter(|progress| progress.is_waiting())
     }
 
     /// Whether there is a subscription to `topic`.
@@ -93,5 +121,22 @@ impl Subscriptions {
         let mut topics: Vec<_> = self.topics.iter().collect();
         topics.sort_by_key(|(_, subscription)| subscription.asked);
         topics.into_iter().map(|(topic, _)| *topic).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_join_that_was_given_up_begins_no_later_subscription() {
+        let mut topics = Subscriptions::default();
+        assert!(topics.begin(Topic::Tickers) && topics.end(Topic::Tickers) && topics.begin(Topic::Tickers));
+        assert_eq!(topics.answered(Topic::Tickers), None, "this one was meant for the first");
+        assert_eq!(topics.answered(Topic::Tickers), Some(Progress::Joining));
+        topics.set_progress(Topic::Tickers, Progress::Live);
+        assert_eq!(topics.answered(Topic::Tickers), None, "it waits for none");
+        assert!(topics.end(Topic::Tickers) && topics.begin(Topic::Tickers));
+        assert_eq!(topics.answered(Topic::Tickers), Some(Progress::Joining), "none was on its way");
     }
 }
