@@ -59,15 +59,17 @@ impl Audiences {
     }
 
     /// Notes for every audience of `topic` that it gets broadcast number `at` of this round; those
-    /// for which it is the first are put into `touched`.
-    pub(super) fn note(&mut self, topic: (Topic, Dialect), at: u32, touched: &mut Vec<AudienceId>) {
-        for &id in self.by_topic.get(&topic).into_iter().flatten() {
+    /// for which it is the first are put into `touched`. Whether there is any.
+    pub(super) fn note(&mut self, topic: (Topic, Dialect), at: u32, touched: &mut Vec<AudienceId>) -> bool {
+        let Some(audiences) = self.by_topic.get(&topic) else { return false };
+        for &id in audiences {
             let audience = &mut self.all[id.0 as usize];
             if audience.pending.is_empty() {
                 touched.push(id);
             }
             audience.pending.push(at);
         }
+        true
     }
 
     pub(super) fn get_mut(&mut self, id: AudienceId) -> &mut Audience {

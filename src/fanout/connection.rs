@@ -12,10 +12,9 @@ use super::audience::Seat;
 use super::{Outbox, Pushed, WorkerConfig};
 use crate::dialect::Dialect;
 use crate::encode::Frame;
-use crate::market::{Millis, Topic};
+use crate::market::Millis;
 use crate::session::websocket::{Compression, Message, Reader, Violation};
-use crate::session::{Action, Closing, Conversation, Progress, Said, SessionEnd, Subscriptions};
-use crate::shard::{Broadcast, Class, Joined};
+use crate::session::{Action, Closing, Conversation, Said, SessionEnd, Subscriptions};
 
 /// One client's connection. Belongs to one worker's thread; nobody else touches it.
 pub(super) struct Connection {
@@ -31,19 +30,19 @@ pub(super) struct Connection {
     pub(super) dirty: Cell<bool>,
     /// Whether its topics changed since it was seated.
     pub(super) unsettled: Cell<bool>,
-    conversation: RefCell<Box<dyn Conversation>>,
-    outbox: RefCell<Outbox>,
+    pub(super) conversation: RefCell<Box<dyn Conversation>>,
+    pub(super) outbox: RefCell<Outbox>,
     reader: RefCell<Reader>,
-    closing: Cell<Closing>,
+    pub(super) closing: Cell<Closing>,
     /// How many topics wait for what they missed.
-    behind: Cell<usize>,
+    pub(super) behind: Cell<usize>,
     over: Cell<bool>,
     /// Whether our half of the socket was ended.
     ended: Cell<bool>,
     heard: Cell<Millis>,
     pinged: Cell<bool>,
     progress: Cell<Millis>,
-    limit: usize,
+    pub(super) limit: usize,
     /// Gives the connection's place back when it goes.
     _place: Box<dyn Send>,
 }
@@ -114,76 +113,6 @@ impl Connection {
                 bytes.len()
             }
         }
-    }
-
-    /// Keeps the rest of a frame of which the socket took `written` bytes.
-    pub(super) fn keep(&self, frame: &Frame, written: usize) {
-        self.outbox.borrow_mut().begin(frame.bytes().clone(), written);
-    }
-
-    /// Puts a broadcast into the outbox as far as the subscription allows it. Whether something
-    /// waits to be flushed now.
-    pub(super) fn deliver(&self, broadcast: &Broadcast) -> Result<bool, SessionEnd> {
-        if self.closing.get() != Closing::Open {
-            return Ok(false);
-        }
-        let topic = broadcast.topic;
-        let is_book = matches!(topic, Topic::Book { .. });
-        let progress = self.subscriptions.borrow().progress(topic);
-        let wanted = match (progress, broadcast.class) {
-            (Some(Progress::Live), _) => true,
-            // A book that waits for what it missed needs nothing before it; a closed bar or a trade
-            // is told whatever became of the open one.
-            (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Lossless) => !is_book,
-            (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Conflated) => false,
-            (Some(Progress::Joining) | None, _) => false,
-        };
-        if !wanted {
-            return Ok(false);
-        }
-        match (self.outbox.borrow_mut().push(broadcast.frame.bytes().clone()), broadcast.class) {
-            (Pushed::Queued, _) => Ok(true),
-            (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(topic)),
-            (Pushed::Full, Class::Conflated | Class::Lossless) => {
-                self.fall_behind(topic, broadcast.follows);
-                Ok(false)
-            }
-        }
-    }
-
-    /// Takes the beginning of a subscription, or what it missed, where the subscription waits for
-    /// it; whether the connection still wants anything.
-    pub(super) fn join(&self, joined: Joined, was: Progress) -> Result<bool, SessionEnd> {
-        let topic = joined.topic;
-        // Behind a close frame nothing may follow.
-        if self.closing.get() != Closing::Open {
-            return Ok(false);
-        }
-        if was == Progress::Rejoining {
-            self.behind.set(self.behind.get() - 1);
-        }
-        self.subscriptions.borrow_mut().set_progress(topic, Progress::Live);
-        let lossless = matches!(topic, Topic::Trades { .. } | Topic::Kline { .. });
-        for frame in joined.frames {
-            // What was missed must arrive; it is bounded by what the engine keeps of it.
-            let limit = if lossless { self.limit.saturating_mul(MISSED_FACTOR) } else { self.limit };
-            match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
-                Pushed::Queued => {}
-                Pushed::Full if lossless => return Err(self.too_slow(topic)),
-                Pushed::Full => {
-                    self.fall_behind(topic, 0);
-                    break;
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Subscriptions have ended: those that waited for something wait no more.
-    pub(super) fn recount(&self) {
-        let waits = |progress| matches!(progress, Progress::Behind { .. } | Progress::Rejoining);
-        let subscriptions = self.subscriptions.borrow();
-        self.behind.set(subscriptions.iter().filter(|(_, progress)| waits(*progress)).count());
     }
 
     /// Puts an answer into the outbox.
@@ -350,38 +279,6 @@ impl Connection {
         self.closing.get() == Closing::Open && !self.over.get()
     }
 
-    /// The topics that may be told what they missed now, each with the last message that it had;
-    /// they count as asked for.
-    pub(super) fn take_caught_up(&self) -> Vec<(Topic, u64)> {
-        if self.behind.get() == 0 || !self.outbox.borrow().has_caught_up() {
-            return Vec::new();
-        }
-        let mut subscriptions = self.subscriptions.borrow_mut();
-        let missed = |(topic, progress)| match progress {
-            Progress::Behind { since } => Some((topic, since)),
-            Progress::Joining | Progress::Live | Progress::Rejoining => None,
-        };
-        let topics: Vec<_> = subscriptions.iter().filter_map(missed).collect();
-        topics.iter().for_each(|&(topic, _)| subscriptions.set_progress(topic, Progress::Rejoining));
-        topics
-    }
-
-    /// The topics of which it hears broadcasts.
-    pub(super) fn heard_topics(&self) -> Vec<(Topic, Dialect)> {
-        let subscriptions = self.subscriptions.borrow();
-        let heard = subscriptions.iter().filter(|(_, progress)| *progress != Progress::Joining);
-        heard.map(|(topic, _)| (topic, self.dialect)).collect()
-    }
-
-    fn fall_behind(&self, topic: Topic, since: u64) {
-        self.behind.set(self.behind.get() + 1);
-        self.subscriptions.borrow_mut().set_progress(topic, Progress::Behind { since });
-    }
-
-    fn too_slow(&self, topic: Topic) -> SessionEnd {
-        SessionEnd::TooSlow { topic: self.conversation.borrow().name(topic) }
-    }
-
     /// All is said: the peer sees the end of the stream, and ends its half.
     fn end_our_half(&self) {
         if self.ended.replace(true) {
@@ -409,6 +306,3 @@ const SLICES: usize = 64;
 
 /// A client that sends without end must not keep the others of its worker waiting.
 const READS_A_TURN: usize = 4;
-
-/// How many times an outbox what was missed may take: it must arrive, and is bounded by what is kept.
-const MISSED_FACTOR: usize = 4;

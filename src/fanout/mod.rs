@@ -5,8 +5,10 @@
 
 mod audience;
 mod connection;
+mod delivery;
 mod inbox;
 mod outbox;
+mod round;
 mod worker;
 
 pub use inbox::{Closed, Inbox};

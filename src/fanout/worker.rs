@@ -12,8 +12,8 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
-use super::audience::{AudienceId, Audiences};
 use super::connection::Connection;
+use super::round::{Frames, Round};
 use super::{Inbox, ShardCommand};
 use crate::clock::Clock;
 use crate::dialect::{Dialect, Since};
@@ -78,19 +78,6 @@ struct Worker {
     scratch: RefCell<Vec<u8>>,
     next_id: Cell<u64>,
     until: Cell<Option<Millis>>,
-}
-
-/// What goes out in the present round, and to whom.
-struct Round {
-    number: usize,
-    audiences: Audiences,
-    broadcasts: Vec<Broadcast>,
-    /// Audiences that get some of them.
-    touched: Vec<AudienceId>,
-    /// Connections whose topics changed since they were seated.
-    unsettled: Vec<Rc<Connection>>,
-    /// The bytes of an audience that gets several frames.
-    contiguous: Vec<u8>,
 }
 
 /// Runs worker number `id` of `workers` on this thread until it is shut down.
@@ -173,7 +160,11 @@ impl Worker {
     }
 
     fn broadcast(&self, broadcast: Broadcast) {
-        self.settle();
+        if !self.round.borrow().unsettled.is_empty() {
+            // What the round holds so far goes to those who listened when it came.
+            self.send_round();
+            self.round.borrow_mut().settle();
+        }
         self.round.borrow_mut().note(broadcast);
     }
 
@@ -192,27 +183,11 @@ impl Worker {
         }
     }
 
-    /// The connection's topics changed: before the next broadcast it is seated anew. Not at once,
-    /// because a client that subscribes to a hundred topics would move a hundred times.
+    /// The connection's topics changed: before the next broadcast it is seated anew.
     fn unsettle(&self, connection: &Rc<Connection>) {
         if !connection.unsettled.replace(true) {
             self.round.borrow_mut().unsettled.push(connection.clone());
         }
-    }
-
-    fn settle(&self) {
-        if self.round.borrow().unsettled.is_empty() {
-            return;
-        }
-        // What the round holds so far goes to those who listened when it came.
-        self.send_round();
-        let mut round = self.round.borrow_mut();
-        let mut unsettled = std::mem::take(&mut round.unsettled);
-        for connection in unsettled.drain(..) {
-            connection.unsettled.set(false);
-            round.audiences.seat(&connection, &connection.heard_topics());
-        }
-        round.unsettled = unsettled;
     }
 
     fn connect(self: &Rc<Worker>, new: NewConnection) {
@@ -337,7 +312,7 @@ impl Worker {
 
     async fn forget(&self, connection: &Rc<Connection>) {
         self.send_round();
-        self.round.borrow_mut().audiences.unseat(connection);
+        self.round.borrow_mut().unseat(connection);
         self.connections.borrow_mut().remove(&connection.id);
         let topics: Vec<Topic> = connection.subscriptions.borrow().iter().map(|(topic, _)| topic).collect();
         for topic in topics {
@@ -366,47 +341,16 @@ impl Worker {
         *self.dirty.borrow_mut() = dirty;
     }
 
-    /// Writes what each audience gets to each of its members.
     fn send_round(&self) {
         let mut round = self.round.borrow_mut();
-        if round.broadcasts.is_empty() {
-            return;
+        if !round.is_empty() {
+            let now = self.now();
+            round.send(now, |connection, frames, written| self.keep(connection, frames, written, now));
         }
-        let now = self.now();
-        round.number = round.number.wrapping_add(1);
-        let Round { number, audiences, broadcasts, touched, contiguous, .. } = &mut *round;
-        for id in touched.drain(..) {
-            let audience = audiences.get_mut(id);
-            let frames = audience.pending.iter().map(|&at| &broadcasts[at as usize]);
-            let bytes: &[u8] = match &audience.pending[..] {
-                [only] => broadcasts[*only as usize].frame.bytes(),
-                _ => {
-                    contiguous.clear();
-                    frames.clone().for_each(|one| contiguous.extend_from_slice(one.frame.bytes()));
-                    contiguous
-                }
-            };
-            // Each round begins with another member, so that nobody is always last.
-            let (later, first) = audience.members.split_at(*number % audience.members.len());
-            for connection in first.iter().chain(later) {
-                let written = if connection.keeps_up() { connection.write(bytes, now) } else { 0 };
-                if written < bytes.len() {
-                    self.keep(connection, frames.clone(), written, now);
-                }
-            }
-            audience.pending.clear();
-        }
-        broadcasts.clear();
     }
 
     /// Puts what a socket did not take into the connection's own outbox, frame by frame.
-    fn keep<'a>(
-        &self,
-        connection: &Rc<Connection>,
-        frames: impl Iterator<Item = &'a Broadcast>,
-        mut written: usize,
-        now: Millis,
-    ) {
+    fn keep(&self, connection: &Rc<Connection>, frames: Frames<'_>, mut written: usize, now: Millis) {
         for broadcast in frames {
             let length = broadcast.frame.bytes().len();
             if written >= length {
@@ -442,25 +386,6 @@ impl Worker {
 
     fn is_over(&self) -> bool {
         self.until.get().is_some_and(|until| self.connections.borrow().is_empty() || self.now() >= until)
-    }
-}
-
-impl Round {
-    fn new() -> Round {
-        Round {
-            number: 0,
-            audiences: Audiences::new(),
-            broadcasts: Vec::new(),
-            touched: Vec::new(),
-            unsettled: Vec::new(),
-            contiguous: Vec::new(),
-        }
-    }
-
-    fn note(&mut self, broadcast: Broadcast) {
-        let at = u32::try_from(self.broadcasts.len()).unwrap_or(u32::MAX);
-        self.audiences.note((broadcast.topic, broadcast.dialect), at, &mut self.touched);
-        self.broadcasts.push(broadcast);
     }
 }
 
