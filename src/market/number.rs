@@ -32,6 +32,40 @@ impl Decimal {
     /// (19 where they fit 64 bits).
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Decimal, NumberError> {
+        match Decimal::parse_usual(text) {
+            Some(decimal) => Ok(decimal),
+            None => Decimal::parse_any(text),
+        }
+    }
+
+    /// The text that nearly every number is: no sign, at most 18 digits. `None` leaves the verdict
+    /// to [`Decimal::parse_any`].
+    #[inline]
+    fn parse_usual(text: &[u8]) -> Option<Decimal> {
+        let whole = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if text.len() > 19 || whole == 0 || whole > 18 || (whole > 1 && text[0] == b'0') {
+            return None;
+        }
+        let mut mantissa = text[..whole].iter().fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'));
+        let Some((point, mut fraction)) = text[whole..].split_first() else {
+            return Some(Decimal { mantissa, decimals: 0 });
+        };
+        if *point != b'.' || fraction.is_empty() {
+            return None;
+        }
+        let decimals = u8::try_from(fraction.len()).ok()?;
+        while let Some((eight, rest)) = fraction.split_first_chunk() {
+            mantissa = mantissa * 100_000_000 + eight_digits(*eight)?;
+            fraction = rest;
+        }
+        for byte in fraction {
+            mantissa = mantissa * 10 + i64::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+        }
+        Some(Decimal { mantissa, decimals })
+    }
+
+    #[cold]
+    fn parse_any(text: &[u8]) -> Result<Decimal, NumberError> {
         let (negative, digits) = match text {
             [b'-', rest @ ..] => (true, rest),
             _ => (false, text),
@@ -264,7 +298,11 @@ impl Total {
             return None;
         }
         let scaled = part.checked_mul(10_000 * 2)?;
-        let doubled = scaled / whole;
+        // A division of 128 bits takes ten times as long, and the usual numbers fit 64.
+        let doubled = match (i64::try_from(scaled), i64::try_from(whole)) {
+            (Ok(scaled), Ok(whole)) => i128::from(scaled.wrapping_div(whole)),
+            _ => scaled / whole,
+        };
         Some(Total::from_parts((doubled + doubled.signum()) / 2, 2))
     }
 
@@ -277,6 +315,11 @@ impl Total {
     #[must_use]
     pub fn trimmed(self, least: u8) -> Total {
         let (mut mantissa, mut decimals) = (self.mantissa(), self.decimals);
+        // Eight zeros at once where there are as many: venues pad both factors of a product.
+        if decimals >= least + 8 && mantissa % 100_000_000 == 0 {
+            mantissa /= 100_000_000;
+            decimals -= 8;
+        }
         while decimals > least && mantissa % 10 == 0 {
             mantissa /= 10;
             decimals -= 1;
@@ -343,6 +386,19 @@ pub enum NumberError {
 fn digit(text: &[u8], at: usize) -> Option<i64> {
     let digit = text.get(at)?.wrapping_sub(b'0');
     (digit < 10).then_some(i64::from(digit))
+}
+
+/// Eight digits at once: pairs, then fours, then all are added up side by side in one word. Venues
+/// pad to eight decimals, so that a fraction is just this.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<i64> {
+    let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
+    if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    i64::try_from((fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xFFFF_FFFF).ok()
 }
 
 #[inline]
