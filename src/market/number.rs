@@ -254,7 +254,11 @@ impl Total {
             return None;
         }
         let scaled = part.checked_mul(10_000 * 2)?;
-        let doubled = scaled / whole;
+        // A division of 128 bits takes ten times as long, and the usual numbers fit 64.
+        let doubled = match (i64::try_from(scaled), i64::try_from(whole)) {
+            (Ok(scaled), Ok(whole)) => i128::from(scaled.wrapping_div(whole)),
+            _ => scaled / whole,
+        };
         Some(Total::from_parts((doubled + doubled.signum()) / 2, 2))
     }
 
@@ -267,6 +271,11 @@ impl Total {
     #[must_use]
     pub fn trimmed(self, least: u8) -> Total {
         let (mut mantissa, mut decimals) = (self.mantissa(), self.decimals);
+        // Eight zeros at once where there are as many: venues pad both factors of a product.
+        if decimals >= least + 8 && mantissa % 100_000_000 == 0 {
+            mantissa /= 100_000_000;
+            decimals -= 8;
+        }
         while decimals > least && mantissa % 10 == 0 {
             mantissa /= 10;
             decimals -= 1;

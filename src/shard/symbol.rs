@@ -39,7 +39,7 @@ pub struct SymbolState {
     ticker_cell: Cell<TickerSnapshot>,
     touched: Touched,
     view: TickerView,
-    view_is_old: bool,
+    view_is_old: Old,
     version: u64,
     counts: SymbolCounts,
 }
@@ -70,6 +70,18 @@ pub struct SymbolCounts {
 struct Touched {
     book: bool,
     ticker: bool,
+}
+
+/// How much of the statistics' view has to be made again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Old {
+    /// It stands.
+    #[default]
+    Nothing,
+    /// The best bid and ask.
+    Best,
+    /// All of it.
+    Whole,
 }
 
 /// What an event may use besides its symbol.
@@ -110,7 +122,7 @@ impl SymbolState {
             ticker_cell: Cell::default(),
             touched: Touched::default(),
             view: TickerView::default(),
-            view_is_old: true,
+            view_is_old: Old::Whole,
             version: 0,
             counts: SymbolCounts::default(),
         }
@@ -143,12 +155,15 @@ impl SymbolState {
 
     /// Its statistics as they stand.
     pub fn ticker(&mut self) -> &TickerView {
-        if std::mem::take(&mut self.view_is_old) {
-            let best = self.book.best();
-            self.ticker.fill(self.book.scale(), best, self.book.last_update_id(), &mut self.view);
-            self.view.time = self.view.time.max(self.book.time());
+        let old = std::mem::take(&mut self.view_is_old);
+        let (book, view) = (&self.book, &mut self.view);
+        match old {
+            Old::Nothing => return view,
+            Old::Best => self.ticker.fill_best(book.scale(), book.best(), book.last_update_id(), view),
+            Old::Whole => self.ticker.fill(book.scale(), book.best(), book.last_update_id(), view),
         }
-        &self.view
+        view.time = view.time.max(book.time());
+        view
     }
 
     pub(super) fn cells(&self) -> SymbolCells {
@@ -192,11 +207,11 @@ impl SymbolState {
             Event::Trade(trade) => self.trade(trade, turn),
             Event::Quote(quote) => {
                 self.ticker.quote(quote);
-                self.ticker_changed(turn);
+                self.ticker_changed(Old::Best, turn);
             }
             Event::Ticker(official) => {
                 self.ticker.official(&official);
-                self.ticker_changed(turn);
+                self.ticker_changed(Old::Whole, turn);
             }
             Event::Bar(bar) => self.source_bar(&bar, turn),
             Event::Scale { tick } => {
@@ -229,7 +244,7 @@ impl SymbolState {
             self.tell_stale(turn);
         }
         if self.book.best() != best {
-            self.ticker_changed(turn);
+            self.ticker_changed(Old::Best, turn);
         }
     }
 
@@ -237,7 +252,7 @@ impl SymbolState {
         self.book.mark_stale(reason);
         self.touched.book = true;
         self.tell_stale(turn);
-        self.ticker_changed(turn);
+        self.ticker_changed(Old::Best, turn);
     }
 
     fn tell_books<O: Outlet>(&mut self, first_update_id: u64, turn: &mut Turn<'_, O>) {
@@ -329,7 +344,7 @@ impl SymbolState {
         self.feed_bars(turn, |bars, mut hear| bars.trade(&traded, &mut hear));
         self.ticker.trade(&traded);
         self.send_trade(trade, price.to_decimal(self.book.scale()), turn);
-        self.ticker_changed(turn);
+        self.ticker_changed(Old::Whole, turn);
     }
 
     fn send_trade<O: Outlet>(&mut self, trade: Trade, price: Decimal, turn: &mut Turn<'_, O>) {
@@ -384,7 +399,7 @@ impl SymbolState {
             self.counts.bars_left_out += 1;
         } else if bar.closed && bar.interval == Interval::M1 && bar.trades > 0 {
             self.ticker.minute(&whole);
-            self.ticker_changed(turn);
+            self.ticker_changed(Old::Whole, turn);
         }
     }
 
@@ -396,7 +411,7 @@ impl SymbolState {
     /// Lets what is older than a day leave the statistics.
     pub(super) fn advance_ticker<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
         if self.ticker.advance(turn.now) {
-            self.ticker_changed(turn);
+            self.ticker_changed(Old::Whole, turn);
         }
     }
 
@@ -446,8 +461,8 @@ impl SymbolState {
         }
     }
 
-    fn ticker_changed<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
-        (self.touched.ticker, self.view_is_old) = (true, true);
+    fn ticker_changed<O: Outlet>(&mut self, old: Old, turn: &mut Turn<'_, O>) {
+        (self.touched.ticker, self.view_is_old) = (true, self.view_is_old.max(old));
         for speed in Speed::ALL {
             let latest = &mut self.tickers[speed as usize];
             if !latest.interest.is_empty() {
@@ -520,7 +535,7 @@ impl SymbolState {
         if scale == before {
             return false;
         }
-        (self.touched.book, self.view_is_old) = (true, true);
+        (self.touched.book, self.view_is_old) = (true, Old::Whole);
         if scale > before {
             self.ticker.rescale(before, scale);
             self.bars.rescale(before, scale);

@@ -196,19 +196,23 @@ impl Ticker {
             trades: own.trades.unwrap_or(self.trades),
             time: self.time,
         };
-        self.fill_best(shown, book, book_update, view, at_scale);
+        self.fill_best(scale, book, book_update, view);
     }
 
-    fn fill_best(
+    /// As [`Ticker::fill`] where nothing but the best bid and ask is new, as after nearly every
+    /// message: the sums and their divisions stay as they are.
+    pub fn fill_best(
         &self,
-        shown: impl Fn(Decimal) -> Total,
+        scale: Scale,
         (bid, ask): (Option<Level>, Option<Level>),
         book_update: u64,
         view: &mut TickerView,
-        at_scale: impl Fn(Price) -> Total,
     ) {
+        let at_scale = |price: Price| Total::from(price.to_decimal(scale));
+        let shown = |price: Decimal| price.at_scale(scale).map_or_else(|_| price.into(), at_scale);
         let raw = |level: RawLevel| (shown(level.price), level.quantity);
         let level = |level: Level| -> (Total, Quantity) { (at_scale(level.price), level.quantity) };
+        (view.bid, view.ask, view.time) = (None, None, self.time);
         match self.quote.filter(|quote| quote.update_id > book_update || bid.is_none() && ask.is_none()) {
             Some(quote) => (view.bid, view.ask) = (Some(raw(quote.bid)), Some(raw(quote.ask))),
             None => {

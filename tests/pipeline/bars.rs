@@ -52,7 +52,8 @@ fn a_bar_closes_once_before_the_next_begins_and_quiet_minutes_are_flat() {
         (3, false, "10", 0, false),
     ];
     assert_eq!(rows(&world.take_told()), flat);
-    world.event(symbol, trade(2, START + 250_000, "12", "1"));
+    world.advance(START + 240_400);
+    world.event(symbol, trade(2, START + 240_300, "12", "1"));
     assert_eq!(rows(&world.take_told()), [(3, true, "10", 0, false), (4, false, "12", 1, false)]);
 }
 

@@ -1,0 +1,113 @@
+//! Parse, apply and publish, over the bytes of a recorded session. A regression here is delay for
+//! every client of every symbol, and fewer symbols on a core. Aim: 1.5 times `tape_alone` at most.
+
+mod support;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use simd_json::{Buffers, Tape};
+use support::{Nobody, Session, tell};
+use tickcast::ingest::Sink;
+use tickcast::market::{BookChange, Event, Millis, SymbolId};
+use tickcast::shard::{Shard, ShardConfig};
+use tickcast::state::Board;
+
+/// The shard behind a feed, in one thread.
+struct Direct {
+    shard: Shard,
+    spare: Vec<Box<BookChange>>,
+}
+
+impl Sink for Direct {
+    fn put(&mut self, symbol: SymbolId, received: Millis, event: Event) {
+        let spare = self.shard.apply(received, symbol, event, &mut Nobody);
+        self.spare.extend(spare);
+    }
+
+    fn blank(&mut self) -> Box<BookChange> {
+        let mut change = self.spare.pop().unwrap_or_default();
+        change.clear();
+        change
+    }
+
+    fn recycle(&mut self, change: Box<BookChange>) {
+        self.spare.push(change);
+    }
+}
+
+/// When a turn ends, and what it changed is published.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// After each message.
+    Message,
+    /// With the millisecond, as where a busy shard takes all that waits for it in one turn.
+    Millisecond,
+}
+
+/// Plays the session; returns the number of trades.
+fn path(session: &Session, bytes: &mut [u8], turn: Turn) -> u64 {
+    let symbols = session.symbols();
+    let shard = Shard::new(symbols.clone(), Board::default().into(), ShardConfig::default(), "e");
+    let mut sink = Direct { shard, spare: Vec::new() };
+    let mut feed = session.feed(&symbols);
+    let mut turn_of = 0;
+    for (now, what, range) in &session.messages {
+        if turn == Turn::Message || *now != turn_of {
+            sink.shard.end_turn();
+            sink.shard.advance(*now, &mut Nobody);
+            turn_of = *now;
+        }
+        tell(&mut feed, *now, *what, &mut bytes[range.clone()], &mut sink);
+    }
+    sink.shard.end_turn();
+    sink.shard.symbols().map(|state| state.tape().last_seq()).sum()
+}
+
+fn tape_alone(session: &Session, bytes: &mut [u8]) -> usize {
+    let mut buffers = Buffers::with_max_depth(0, 32);
+    let mut kept: Tape<'static> = Tape(Vec::new());
+    let mut nodes = 0;
+    for (_, _, range) in &session.messages {
+        let mut tape = std::mem::replace(&mut kept, Tape(Vec::new())).reset();
+        simd_json::fill_tape(&mut bytes[range.clone()], &mut buffers, &mut tape).expect("recorded JSON");
+        nodes += tape.0.len();
+        kept = tape.reset();
+    }
+    nodes
+}
+
+fn trees(session: &Session, bytes: &mut [u8]) -> usize {
+    let mut read = 0;
+    for (_, _, range) in &session.messages {
+        let value = simd_json::to_borrowed_value(&mut bytes[range.clone()]).expect("recorded JSON");
+        read += usize::from(
+            std::hint::black_box(&value) != &simd_json::BorrowedValue::Static(simd_json::StaticNode::Null),
+        );
+    }
+    read
+}
+
+fn bench(criterion: &mut Criterion) {
+    for session in Session::all() {
+        assert!(path(&session, &mut session.bytes.clone(), Turn::Message) > 1_000, "trades came through");
+        let mut group = criterion.benchmark_group(format!("path/{}", session.name));
+        group.throughput(Throughput::Elements(session.messages.len() as u64)).sample_size(10);
+        let copy = || session.bytes.clone();
+        for (name, turn) in
+            [("parse_apply_publish", Turn::Message), ("publish_each_millisecond", Turn::Millisecond)]
+        {
+            group.bench_function(name, |bencher| {
+                bencher.iter_batched_ref(copy, |bytes| path(&session, bytes, turn), BatchSize::PerIteration);
+            });
+        }
+        group.bench_function("tape_alone", |bencher| {
+            bencher.iter_batched_ref(copy, |bytes| tape_alone(&session, bytes), BatchSize::PerIteration);
+        });
+        group.bench_function("tree_alone", |bencher| {
+            bencher.iter_batched_ref(copy, |bytes| trees(&session, bytes), BatchSize::PerIteration);
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);
