@@ -171,7 +171,7 @@ mod self_tests {
         assert_eq!(
             told("src/shard.rs", "use crate::{state, journal};"),
             [
-                "src/shard.rs:1: shard may use only market, config, state, coalesce, encode, dialect, not crate::journal: take what is needed as an argument"
+                "src/shard.rs:1: shard may use only market, state, coalesce, encode, dialect, not crate::journal: take what is needed as an argument"
             ]
         );
         assert_eq!(told("src/config/load.rs", "use crate::clock;").len(), 1);

@@ -48,7 +48,9 @@ impl Sink for Notes {
             Event::Bar(bar) => {
                 format!("bar {} {} {} {} {}", bar.interval, bar.open_time, bar.close, bar.trades, bar.closed)
             }
-            Event::Ticker(ticker) => format!("ticker {:?} {:?}", ticker.last_price.unwrap(), ticker.trades),
+            Event::Ticker(ticker) => {
+                format!("ticker {} {:?}", ticker.last_price.unwrap_or_default(), ticker.trades)
+            }
             Event::Scale { tick } => format!("scale {tick}"),
             Event::Stale(reason) => format!("stale {reason:?}"),
         };
@@ -117,7 +119,7 @@ fn each_message_becomes_its_event_with_its_fields_in_any_order() {
     spot.check(USDM_QUOTE, &["0 7 quote 400900217 25.3519 / 25.3652 Some(1568014460891)"]);
     spot.check(AGG_TRADE, &["0 7 trade 90 bought 100 at 0.00100 @1672515782134 x6"]);
     spot.check(KLINE, &["0 7 bar 1m 1672515780000 0.0020 100 false"]);
-    spot.check(TICKER, &["0 7 ticker Decimal { mantissa: 25, decimals: 4 } Some(18151)"]);
+    spot.check(TICKER, &["0 7 ticker 0.0025 Some(18151)"]);
     spot.check(SPOT_DIFF, &[]);
     let mut usdm = bench(Market::UsdM, UnknownSymbols::Refuse);
     usdm.check(TRADE, &["0 7 trade 12345 sold 100 at 0.00100 @1672515782134 x1"]);
