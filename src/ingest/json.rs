@@ -248,7 +248,7 @@ mod tests {
         })
         .unwrap();
         assert!(json.read(&mut [], |_| ()).is_err());
-        assert!(json.read(&mut vec![b'['; 40], |_| ()).is_err());
+        assert!(json.read(&mut [b'['; 40], |_| ()).is_err());
     }
 
     fn walk(value: Value<'_>) -> usize {

@@ -148,7 +148,14 @@ impl Held {
         let list = match data {
             Value::Array(list) if all => list.as_slice(),
             one if !all => std::slice::from_ref(one),
-            _ => return Err("ticker:* carries an array, and nothing else does".into()),
+            Value::Array(_)
+            | Value::Object(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_) => {
+                return Err("ticker:* carries an array, and nothing else does".into());
+            }
         };
         for one in list {
             let symbol = text(one, "symbol")?;
