@@ -1,3 +1,55 @@
 //! The `tickcast` command.
 
-fn main() {}
+use std::error::Error;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tickcast::cli::{self, Cli, Command};
+use tickcast::config::{Config, Layers};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tickcast: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    let environment = |name: &str| -> Option<OsString> { std::env::var_os(name) };
+    match command {
+        Command::Serve(args) => {
+            let config = args.config(&environment)?;
+            cli::start_logging(&config.log, config.log_format);
+            cli::serve(&config)?;
+        }
+        Command::Demo(args) => {
+            let config = args.config();
+            cli::start_logging(&config.log, config.log_format);
+            cli::demo(&config)?;
+        }
+        Command::Replay(args) => {
+            let config = from_environment(&environment)?;
+            cli::start_logging(&config.log, config.log_format);
+            cli::replay(&args)?;
+        }
+        Command::Record(args) => {
+            let config = from_environment(&environment)?;
+            cli::start_logging(&config.log, config.log_format);
+            cli::record(&args, &config)?;
+        }
+        Command::Tail(args) => cli::tail(&args)?,
+    }
+    Ok(())
+}
+
+/// The settings where a command has no flags for them.
+fn from_environment(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Config, Box<dyn Error>> {
+    Ok(Config::load(&Layers { file: None, environment, flags: Vec::new() })?)
+}

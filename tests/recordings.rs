@@ -2,6 +2,13 @@
 //!
 //! The recordings lie beside the project, in `../shared/data`; without them nothing is checked.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::vec_box,
+    reason = "a test may stop, must say what it skipped, and the boxes are lent and taken back as such"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +18,12 @@ use sha2::{Digest, Sha256};
 use tickcast::ingest::Sink;
 use tickcast::ingest::recording::{Replay, replay};
 use tickcast::market::{
-    BookChange, BookKind, Decimal, Event, Millis, Quantity, RawLevel, Scale, Side, SourceBar, StaleReason,
-    SymbolId, Symbols, Total, Trade,
+    BookChange, BookKind, Decimal, Event, Millis, Quantity, Quote, RawLevel, Scale, Side, SourceBar,
+    StaleReason, SymbolId, Symbols, Total, Trade,
 };
+
+/// The first level of a side.
+type Best = Option<(Decimal, Quantity)>;
 
 /// One symbol as simply as it can be kept.
 #[derive(Default)]
@@ -24,7 +34,10 @@ struct Naive {
     applied: u64,
     stale: Vec<StaleReason>,
     trades: Vec<Trade>,
-    quotes: u64,
+    quotes: BTreeMap<u64, Quote>,
+    quotes_heard: u64,
+    /// Best bid and ask after each diff.
+    tops: Vec<(u64, Best, Best)>,
     bars: Vec<SourceBar>,
     scale: Option<Decimal>,
 }
@@ -49,6 +62,21 @@ impl Naive {
                 }
             }
         }
+    }
+
+    /// After how many diffs the last best bid and ask that the venue told up to there (some are
+    /// told later than the diff) was ours, and after how many it was not.
+    fn tops_checked(&self) -> (u64, u64) {
+        let plain = |(price, quantity): (Decimal, Quantity)| (price.trimmed(), quantity.decimal().trimmed());
+        let same = |best: Best, told: RawLevel| best.map(plain) == Some(plain((told.price, told.quantity)));
+        let (mut good, mut bad) = (0, 0);
+        for &(last_update_id, bid, ask) in &self.tops {
+            if let Some((_, quote)) = self.quotes.range(..=last_update_id).next_back() {
+                let both = same(bid, quote.bid) && same(ask, quote.ask);
+                (good, bad) = (good + u64::from(both), bad + u64::from(!both));
+            }
+        }
+        (good, bad)
     }
 
     /// As the manifest of the recordings defines it.
@@ -89,11 +117,18 @@ impl Sink for NaiveSink {
         match event {
             Event::Book(change) => {
                 book.change(&change);
+                if change.kind == BookKind::Delta {
+                    let (bid, ask) = (book.bids.values().next_back(), book.asks.values().next());
+                    book.tops.push((change.last_update_id, bid.copied(), ask.copied()));
+                }
                 self.recycle(change);
             }
             Event::Stale(reason) => book.stale.push(reason),
             Event::Trade(trade) => book.trades.push(trade),
-            Event::Quote(_) => book.quotes += 1,
+            Event::Quote(quote) => {
+                book.quotes_heard += 1;
+                book.quotes.insert(quote.update_id, quote);
+            }
             Event::Bar(bar) => book.bars.push(*bar),
             Event::Ticker(_) => {}
             Event::Scale { tick } => book.scale = Some(tick),
@@ -159,8 +194,10 @@ fn check_session(name: &str, session: &Value, data: &Path) {
         assert_eq!(book.stale, [], "{at}");
         assert_eq!(counts.trades_ignored, 0, "{at}: trades ignored");
         assert_eq!(book.trades.len() as u64, fact("trades"), "{at}: trades");
-        assert_eq!(book.quotes, fact("bookTickers"), "{at}: bookTickers");
+        assert_eq!(book.quotes_heard, fact("bookTickers"), "{at}: bookTickers");
         assert_eq!(book.bars.len() as u64, fact("kline_updates"), "{at}: kline updates");
+        let tops = (fact("bookTicker_checks_ok"), fact("bookTicker_checks_bad"));
+        assert_eq!(book.tops_checked(), tops, "{at}: best bids and asks that the venue told");
         let levels = [book.bids.len() as u64, book.asks.len() as u64];
         assert_eq!(facts["final_levels"], serde_json::json!(levels), "{at}: levels");
         for (side, field) in [(Side::Bid, "final_best_bid"), (Side::Ask, "final_best_ask")] {

@@ -3,6 +3,11 @@
 //! Values of the engine's settings stay text here: [`Config`] checks them, so that a flag, a
 //! variable and a line of the file are refused in the same words.
 
+mod record;
+mod replay;
+mod serve;
+mod tail;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +19,11 @@ use crate::config::{
     BinanceMarket, Config, ConfigError, FlagValue, Layers, ReplaySpeed, Source, UnknownSource,
 };
 use crate::market::check_symbol;
+
+pub use record::{RecordError, record};
+pub use replay::{ReplayError, Summary, replay, run as replay_summary};
+pub use serve::{ServeError, demo, serve, start_logging};
+pub use tail::{TailError, tail};
 
 #[cfg(test)]
 mod tests;

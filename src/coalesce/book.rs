@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::history::History;
 use super::{CHECKSUM_DEPTH, Offer, Throttle, checksum, difference};
 use crate::market::{Depth, Level, Millis, Price, Quantity, Side, Speed};
 use crate::state::{Book, BookStatus, LevelChange};
@@ -20,6 +21,7 @@ pub struct BookTopic {
     /// Where the venue's numbering stood, its time and ours, when the picture was taken.
     taken: Stamp,
     pending: Option<Pending>,
+    history: History,
     /// Clients were told that the book is not to be trusted.
     stale: bool,
     /// The next flush is a snapshot: after stale, and where numbering restarts.
@@ -71,6 +73,7 @@ pub struct Flush {
     pub checksum: u32,
     top_bids: Vec<Level>,
     top_asks: Vec<Level>,
+    changed: Vec<(Side, Price)>,
 }
 
 /// What a flush is.
@@ -103,6 +106,7 @@ impl BookTopic {
             picture,
             taken: Stamp::default(),
             pending: None,
+            history: History::default(),
             stale: false,
             owes_snapshot: false,
             active: false,
@@ -224,6 +228,7 @@ impl BookTopic {
             time: book.time(),
             taken_in: pending.taken_in,
         };
+        self.history.note(&flush.bids, &flush.asks, first_update_id, pending.updates);
         flush.stamp(self.taken);
         flush.checksum = match &self.picture {
             Picture::Window { bids, asks } => checksum(bids, asks),
@@ -247,6 +252,69 @@ impl BookTopic {
         }
         flush.stamp(Stamp { first_update_id: self.taken.last_update_id, ..self.taken });
         flush.checksum = checksum(&flush.bids, &flush.asks);
+    }
+
+    /// The place of the picture that clients hold, which [`BookTopic::missed`] understands. Unlike
+    /// `seq` it never begins anew.
+    pub const fn place(&self) -> u64 {
+        self.history.place()
+    }
+
+    /// Fills `flush` with one delta from the picture at `place` to the present one, for one who fell
+    /// behind; `None` when that is not known any more, or a snapshot would be smaller.
+    pub fn missed(&self, place: u64, book: &Book, flush: &mut Flush) -> Option<Flushed> {
+        let mut changed = std::mem::take(&mut flush.changed);
+        let missed = self.history.since(place, &mut changed);
+        flush.clear();
+        for &(side, price) in &changed {
+            let level = Level { price, quantity: self.quantity(side, price, book) };
+            if side == Side::Bid { &mut flush.bids } else { &mut flush.asks }.push(level);
+        }
+        let length = changed.len();
+        flush.changed = changed;
+        let missed = missed?;
+        let depth = self.depth.limit().unwrap_or(usize::MAX);
+        let whole = |side| book.side(side).len().min(depth);
+        if length >= whole(Side::Bid) + whole(Side::Ask) {
+            return None;
+        }
+        flush.bids.reverse();
+        flush.stamp(Stamp { first_update_id: missed.first_update_id, ..self.taken });
+        flush.checksum = self.checksum(book, flush);
+        Some(Flushed::Delta { previous: self.seq - missed.flushes, merged: missed.updates })
+    }
+
+    /// What stands at a price in the picture that clients hold.
+    fn quantity(&self, side: Side, price: Price, book: &Book) -> Quantity {
+        match &self.picture {
+            Picture::Window { bids, asks } => {
+                let held = if side == Side::Bid { bids } else { asks };
+                let found = held.binary_search_by(|level| side.rank(level.price, price));
+                found.map_or(Quantity::ZERO, |at| held[at].quantity)
+            }
+            Picture::Changes { bids, asks } => {
+                let changes = if side == Side::Bid { bids } else { asks };
+                changes.get(&price).copied().unwrap_or_else(|| book.side(side).quantity(price))
+            }
+        }
+    }
+
+    /// The checksum of the picture that clients hold.
+    fn checksum(&self, book: &Book, flush: &mut Flush) -> u32 {
+        match &self.picture {
+            Picture::Window { bids, asks } => checksum(bids, asks),
+            Picture::Changes { bids, asks } if bids.is_empty() && asks.is_empty() => flush.checksum_of(book),
+            Picture::Changes { bids, asks } => {
+                let mut top = |side, changes| {
+                    let held = if side == Side::Bid { &mut flush.top_bids } else { &mut flush.top_asks };
+                    held.clear();
+                    put_back(book, side, changes, held);
+                };
+                top(Side::Bid, bids);
+                top(Side::Ask, asks);
+                checksum(&flush.top_bids, &flush.top_asks)
+            }
+        }
     }
 
     fn fill_delta(&mut self, book: &Book, flush: &mut Flush) {
@@ -279,6 +347,7 @@ impl BookTopic {
     }
 
     fn take_picture(&mut self, now: Millis, book: &Book) {
+        self.history.cut();
         self.clear_picture();
         if let Picture::Window { bids, asks } = &mut self.picture {
             let depth = self.depth.limit().unwrap_or(usize::MAX);

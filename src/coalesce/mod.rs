@@ -5,6 +5,7 @@
 mod book;
 mod checksum;
 mod delta;
+mod history;
 mod throttle;
 
 pub use book::{BookTopic, Flush, Flushed};

@@ -89,8 +89,6 @@ pub const KNOBS: [Knob; 42] = [
 
     knob("replay.speed", Setting::Speed(|c| &mut c.replay.speed),
         "How many times faster than life a recording is played; `max` does not wait at all."),
-    knob("replay.loop", Setting::Switch(|c| &mut c.replay.repeat),
-        "Begins the recording again at its end."),
 
     knob("binance.ws_url", Setting::Url(|c| &mut c.binance.ws_url, &["wss://", "ws://"]),
         "Replaces the address of the venue's streams, for a proxy or a test.").unset("the venue's"),
@@ -146,6 +144,8 @@ pub const KNOBS: [Knob; 42] = [
         "Between two pings on a plain WebSocket. Proxies commonly cut what is idle for 30 s or more."),
     knob("limits.pong_timeout_ms", whole(Time(|c| &mut c.limits.pong_timeout), MS, 100, 60 * MINUTE_MS),
         "How long the answer to a ping may take before the client counts as gone."),
+    knob("limits.stalled_ms", whole(Time(|c| &mut c.limits.stalled), MS, 1_000, 60 * MINUTE_MS),
+        "How long a client may take nothing at all of what waits for it. Long enough for a laptop lid or a tunnel; it costs its outbox that long."),
     knob("limits.shard_queue", whole(Count(|c| &mut c.limits.shard_queue), " of events", 64, 10 * MILLION),
         "Events that wait for one shard. Full: the source waits, and so does the venue behind it."),
     knob("limits.worker_queue", whole(Count(|c| &mut c.limits.worker_queue), " of messages", 64, 10 * MILLION),

@@ -92,8 +92,6 @@ pub struct Simulated {
 pub struct Replay {
     /// How much faster than life.
     pub speed: ReplaySpeed,
-    /// Begins again at the end.
-    pub repeat: bool,
 }
 
 /// `[binance]`: the connection to the venue.
@@ -174,6 +172,8 @@ pub struct Limits {
     pub ping: Duration,
     /// For the answer to one.
     pub pong_timeout: Duration,
+    /// Without progress on what waits for a client.
+    pub stalled: Duration,
     /// Events that wait for one shard.
     pub shard_queue: NonZeroUsize,
     /// Broadcasts and commands that wait for one worker.
@@ -251,7 +251,7 @@ impl Default for Config {
             log: "info".into(),
             log_format: LogFormat::Text,
             simulated: Simulated { seed: 1, rate: at_least_one(2_000), symbols: at_least_one(4) },
-            replay: Replay { speed: ReplaySpeed::Times(NonZeroUsize::MIN), repeat: false },
+            replay: Replay { speed: ReplaySpeed::Times(NonZeroUsize::MIN) },
             binance: Binance {
                 ws_url: None,
                 rest_url: None,
@@ -288,6 +288,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(20),
+            stalled: Duration::from_secs(120),
             shard_queue: at_least_one(16_384),
             worker_queue: at_least_one(8_192),
             shutdown: Duration::from_secs(5),

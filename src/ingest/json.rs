@@ -99,6 +99,12 @@ impl<'a> Value<'a> {
         matches!(self.nodes.first(), Some(Node::Object { .. }))
     }
 
+    /// Whether it is an array.
+    #[inline]
+    pub fn is_array(self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Array { .. }))
+    }
+
     /// The names and values of an object, in their order; nothing of any other value.
     #[inline]
     pub fn fields(self) -> Fields<'a> {

@@ -4,8 +4,10 @@
 
 pub mod binance;
 pub mod json;
+pub mod live;
 pub mod recording;
 pub mod sequence;
+pub mod simulate;
 
 use thiserror::Error;
 

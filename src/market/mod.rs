@@ -2,6 +2,7 @@
 //!
 //! Knows no I/O, no clock, no lock and no thread. Every other stage speaks in these words.
 
+mod digits;
 mod event;
 mod interval;
 mod number;

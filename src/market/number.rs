@@ -4,8 +4,10 @@
 
 use thiserror::Error;
 
+use super::digits;
+
 /// The largest number of digits after the point that is understood.
-const MAX_DECIMALS: u8 = 18;
+pub(super) const MAX_DECIMALS: u8 = 18;
 
 /// A decimal number as it was written: `45000.00` is not `45000`, and both print as they came.
 ///
@@ -32,63 +34,17 @@ impl Decimal {
     /// (19 where they fit 64 bits).
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Decimal, NumberError> {
-        match Decimal::parse_usual(text) {
-            Some(decimal) => Ok(decimal),
-            None => Decimal::parse_any(text),
-        }
+        let (mantissa, decimals) = digits::read(text)?;
+        Ok(Decimal { mantissa, decimals })
     }
 
-    /// The text that nearly every number is: no sign, at most 18 digits. `None` leaves the verdict
-    /// to [`Decimal::parse_any`].
+    /// Reads the number that `text` begins with and gives what follows it; `None` where there is
+    /// none, or a negative one, or one with over nine digits on a side of the point, which is for
+    /// [`Decimal::parse`].
     #[inline]
-    fn parse_usual(text: &[u8]) -> Option<Decimal> {
-        let whole = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if text.len() > 19 || whole == 0 || whole > 18 || (whole > 1 && text[0] == b'0') {
-            return None;
-        }
-        let mut mantissa = text[..whole].iter().fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'));
-        let Some((point, mut fraction)) = text[whole..].split_first() else {
-            return Some(Decimal { mantissa, decimals: 0 });
-        };
-        if *point != b'.' || fraction.is_empty() {
-            return None;
-        }
-        let decimals = u8::try_from(fraction.len()).ok()?;
-        while let Some((eight, rest)) = fraction.split_first_chunk() {
-            mantissa = mantissa * 100_000_000 + eight_digits(*eight)?;
-            fraction = rest;
-        }
-        for byte in fraction {
-            mantissa = mantissa * 10 + i64::from(byte.is_ascii_digit().then(|| byte - b'0')?);
-        }
-        Some(Decimal { mantissa, decimals })
-    }
-
-    #[cold]
-    fn parse_any(text: &[u8]) -> Result<Decimal, NumberError> {
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, text),
-        };
-        let mut mantissa: i64 = 0;
-        let mut at = 0;
-        while let Some(digit) = digit(digits, at) {
-            mantissa =
-                mantissa.checked_mul(10).and_then(|m| m.checked_add(digit)).ok_or(NumberError::TooLong)?;
-            at += 1;
-        }
-        if at == 0 || (at > 1 && digits[0] == b'0') {
-            return Err(NumberError::NotDecimal);
-        }
-        let mut decimals = 0;
-        if at < digits.len() {
-            if digits[at] != b'.' || at + 1 == digits.len() {
-                return Err(NumberError::NotDecimal);
-            }
-            let fraction = &digits[at + 1..];
-            (mantissa, decimals) = read_fraction(mantissa, fraction)?;
-        }
-        Ok(Decimal { mantissa: if negative { -mantissa } else { mantissa }, decimals })
+    pub fn parse_start(text: &[u8]) -> Option<(Decimal, &[u8])> {
+        let (mantissa, decimals, rest) = digits::read_start(text)?;
+        Some((Decimal { mantissa, decimals }, rest))
     }
 
     /// The digits without the point.
@@ -380,44 +336,6 @@ pub enum NumberError {
     /// A quantity below zero.
     #[error("a quantity may not be negative")]
     Negative,
-}
-
-#[inline]
-fn digit(text: &[u8], at: usize) -> Option<i64> {
-    let digit = text.get(at)?.wrapping_sub(b'0');
-    (digit < 10).then_some(i64::from(digit))
-}
-
-/// Eight digits at once: pairs, then fours, then all are added up side by side in one word. Venues
-/// pad to eight decimals, so that a fraction is just this.
-#[inline]
-fn eight_digits(text: [u8; 8]) -> Option<i64> {
-    let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
-    if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
-        return None;
-    }
-    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00FF_00FF_00FF_00FF;
-    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
-    i64::try_from((fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xFFFF_FFFF).ok()
-}
-
-#[inline]
-fn read_fraction(mut mantissa: i64, fraction: &[u8]) -> Result<(i64, u8), NumberError> {
-    let mut decimals = 0_u8;
-    for at in 0..fraction.len() {
-        let Some(digit) = digit(fraction, at) else { return Err(NumberError::NotDecimal) };
-        let longer = mantissa.checked_mul(10).and_then(|m| m.checked_add(digit));
-        match longer {
-            Some(longer) if decimals < MAX_DECIMALS => {
-                mantissa = longer;
-                decimals += 1;
-            }
-            // Zeros past what fits say nothing about the value: some venues pad to eight decimals.
-            _ if fraction[at..].iter().all(|&byte| byte == b'0') => break,
-            _ => return Err(NumberError::TooLong),
-        }
-    }
-    Ok((mantissa, decimals))
 }
 
 #[inline]

@@ -45,6 +45,18 @@ impl Interest {
     /// Encodes `update` once for each dialect that somebody listens in, and hands the same frame to
     /// each worker that has such listeners.
     pub(super) fn send(&self, topic: Topic, class: Class, update: &Update<'_>, out: &mut impl Outlet) {
+        self.send_after(0, topic, class, update, out);
+    }
+
+    /// The same for an update that follows on the one at the place `follows`.
+    pub(super) fn send_after(
+        &self,
+        follows: u64,
+        topic: Topic,
+        class: Class,
+        update: &Update<'_>,
+        out: &mut impl Outlet,
+    ) {
         for dialect in Dialect::ALL {
             let mut listeners = self.counts.iter().filter(|count| count.dialect == dialect).peekable();
             if listeners.peek().is_none() {
@@ -52,7 +64,10 @@ impl Interest {
             }
             let Some(frame) = dialect.encode(update) else { continue };
             for count in listeners {
-                out.broadcast(count.worker, Broadcast { topic, dialect, class, frame: frame.clone() });
+                out.broadcast(
+                    count.worker,
+                    Broadcast { topic, dialect, class, follows, frame: frame.clone() },
+                );
             }
         }
     }

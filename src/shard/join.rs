@@ -2,7 +2,7 @@
 
 use super::symbol::{BookSlot, SymbolState, Turn, view};
 use super::{Interest, Join, Leave, Outlet};
-use crate::coalesce::BookTopic;
+use crate::coalesce::{BookTopic, Flushed};
 use crate::dialect::Since;
 use crate::encode::Frame;
 use crate::market::{BarKind, Decimal, Depth, Interval, Millis, Speed, Topic, Trade, Update, UpdateBody};
@@ -59,7 +59,7 @@ impl SymbolState {
     ) -> Vec<Frame> {
         let at = self.find_book(depth, speed).unwrap_or_else(|| {
             let topic = BookTopic::new(depth, speed);
-            self.books.push(BookSlot { topic, interest: Interest::default(), picture: None });
+            self.books.push(BookSlot { topic, interest: Interest::default(), picture: None, missed: None });
             self.books.len() - 1
         });
         let slot = &mut self.books[at];
@@ -75,7 +75,37 @@ impl SymbolState {
         if join.since.as_ref().is_some_and(holds_it) {
             return Vec::new();
         }
+        if let Some(missed) = join.missed.and_then(|place| self.missed_changes(at, place, join, turn)) {
+            return vec![missed];
+        }
         self.book_picture(at, join, turn).into_iter().collect()
+    }
+
+    /// One delta from where the client stood to where the topic stands, built once for all who
+    /// stood there.
+    fn missed_changes<O: Outlet>(
+        &mut self,
+        at: usize,
+        place: u64,
+        join: &Join,
+        turn: &mut Turn<'_, O>,
+    ) -> Option<Frame> {
+        let slot = &self.books[at];
+        let stretch = (place, slot.topic.place());
+        if let Some((_, _, frame)) =
+            slot.missed.as_ref().filter(|(known, dialect, _)| (*known, *dialect) == (stretch, join.dialect))
+        {
+            return Some(frame.clone());
+        }
+        let Some(Flushed::Delta { previous, merged }) = slot.topic.missed(place, &self.book, turn.flush)
+        else {
+            return None;
+        };
+        let (seq, taken_in) = (slot.topic.seq(), turn.flush.taken_in);
+        let body = UpdateBody::BookDelta { book: view(turn.flush), previous, merged };
+        let frame = join.dialect.encode(&self.update(join.topic, &self.book_epoch, seq, taken_in, body))?;
+        self.books[at].missed = Some((stretch, join.dialect, frame.clone()));
+        Some(frame)
     }
 
     /// The picture that the topic's subscribers hold, encoded once for all who join at it.
@@ -111,7 +141,7 @@ impl SymbolState {
         }
         let seq = self.tickers[speed as usize].first_seq();
         let ticker = self.ticker().clone();
-        let body = UpdateBody::Ticker { ticker: &ticker, first: true };
+        let body = UpdateBody::Ticker { ticker: &ticker, first: join.missed.is_none() };
         join.dialect.encode(&self.update(join.topic, &self.epoch, seq, turn.now, body))
     }
 
@@ -156,7 +186,11 @@ impl SymbolState {
         }
         if let Some(bar) = series.open() {
             let recovered = missed.is_some() || join.since.is_none();
-            let kind = if recovered { BarKind::First } else { BarKind::NotRecovered };
+            let kind = match recovered {
+                _ if join.missed.is_some() => BarKind::Open,
+                true => BarKind::First,
+                false => BarKind::NotRecovered,
+            };
             let body = UpdateBody::Kline { interval, bar, kind };
             frames.extend(join.dialect.encode(&self.update(join.topic, &self.epoch, first, turn.now, body)));
         }
@@ -176,7 +210,7 @@ impl SymbolState {
 }
 
 fn count(interest: &mut Interest, join: &Join) {
-    if !join.again {
+    if join.missed.is_none() {
         interest.join(join.dialect, join.worker);
     }
 }

@@ -254,7 +254,7 @@ impl Shard {
     }
 
     fn join_tickers(&mut self, now: Millis, join: &Join) -> Vec<crate::encode::Frame> {
-        if !join.again && self.tickers.interest.join(join.dialect, join.worker) {
+        if join.missed.is_none() && self.tickers.interest.join(join.dialect, join.worker) {
             self.told.clear();
             self.collect_tickers();
             self.wait_for_tickers(now);
@@ -263,7 +263,9 @@ impl Shard {
         let mut all = Vec::new();
         self.board.each(|symbol, cells| all.push((symbol, cells.ticker.get())));
         all.retain(|(_, ticker)| ticker.version > 0);
-        self.tickers_update(now, seq, &all, true, |update| join.dialect.encode(update)).into_iter().collect()
+        self.tickers_update(now, seq, &all, join.missed.is_none(), |update| join.dialect.encode(update))
+            .into_iter()
+            .collect()
     }
 
     /// Tells the statistics that changed since the last tick, of all shards: their cells say so.

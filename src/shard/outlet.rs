@@ -22,6 +22,9 @@ pub struct Broadcast {
     pub dialect: Dialect,
     /// What may become of it when a client is slow.
     pub class: Class,
+    /// The place of the message that this one follows on, by the topic's own count; 0 where it
+    /// follows on none. See [`Join::missed`].
+    pub follows: u64,
     /// The bytes.
     pub frame: Frame,
 }
@@ -48,8 +51,9 @@ pub struct Join {
     pub connection: u64,
     /// What it last heard of the topic.
     pub since: Option<Since>,
-    /// It was counted before: it only needs a new picture, because it fell behind.
-    pub again: bool,
+    /// It was counted before and fell behind: it needs what it missed since it was at this place
+    /// (see [`Broadcast::follows`]; 0 is nowhere).
+    pub missed: Option<u64>,
 }
 
 /// The beginning of a subscription.

@@ -53,6 +53,8 @@ pub(super) struct BookSlot {
     pub(super) topic: BookTopic,
     pub(super) interest: Interest,
     pub(super) picture: Option<(u64, Dialect, Frame)>,
+    /// The delta for those who fell behind, from one place to another, while it is the same.
+    pub(super) missed: Option<((u64, u64), Dialect, Frame)>,
 }
 
 /// What was not taken in, or was unusual.
@@ -310,7 +312,11 @@ impl SymbolState {
             taken_in: turn.flush.taken_in,
             body,
         };
-        slot.interest.send(topic, Class::Conflated, &update, turn.out);
+        let follows = match flushed {
+            Flushed::Snapshot => 0,
+            Flushed::Delta { .. } => slot.topic.place() - 1,
+        };
+        slot.interest.send_after(follows, topic, Class::Conflated, &update, turn.out);
     }
 
     /// A topic's tick has come.

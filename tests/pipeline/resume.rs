@@ -61,7 +61,7 @@ fn another_epoch_recovers_nothing() {
         world.leave(at);
         let since = Some(tickcast::dialect::Since { epoch: "another".into(), seq: 1 });
         let topic = world.members[at].topic;
-        let join = Join { topic, dialect: Dialect::Native, worker: 0, connection: 0, since, again: false };
+        let join = Join { topic, dialect: Dialect::Native, worker: 0, connection: 0, since, missed: None };
         let mut heard = Heard::default();
         world.shard.join(world.now, &join, &mut heard);
         let message: Value = serde_json::from_slice(heard.joined[0].frames[0].payload()).unwrap();
@@ -170,7 +170,7 @@ fn an_update_is_encoded_once_for_all_workers_and_not_at_all_for_nobody() {
         let topic = Topic::parse(topic, |_| Some(symbol)).unwrap();
         for (connection, worker) in [(0, 0), (1, 1), (2, 1)] {
             let join =
-                Join { topic, dialect: Dialect::Native, worker, connection, since: None, again: false };
+                Join { topic, dialect: Dialect::Native, worker, connection, since: None, missed: None };
             world.shard.join(START + 5_000, &join, &mut heard);
         }
     }

@@ -149,7 +149,7 @@ impl World {
     fn enter(&mut self, at: usize, since: Option<Since>) {
         let (topic, worker) = (self.members[at].topic, self.members[at].worker);
         let join =
-            Join { topic, dialect: Dialect::Native, worker, connection: at as u64, since, again: false };
+            Join { topic, dialect: Dialect::Native, worker, connection: at as u64, since, missed: None };
         self.shard.join(self.now, &join, &mut self.out);
         self.settle();
         self.members[at].here = true;

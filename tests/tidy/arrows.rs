@@ -6,7 +6,7 @@ use super::source::{SourceFile, identifier, line_of, words};
 /// All modules, lowest first.
 const ORDER: [&str; 18] = [
     "market", "clock", "metrics", "config", "ingest", "state", "coalesce", "journal", "relay", "encode",
-    "dialect", "shard", "auth", "fanout", "session", "engine", "server", "cli",
+    "dialect", "shard", "auth", "session", "fanout", "engine", "server", "cli",
 ];
 
 /// Modules that may use less than all that stands below them.
@@ -15,7 +15,7 @@ const NARROW: [(&str, &[&str]); 4] = [
     ("metrics", &["market"]),
     ("config", &["market"]),
     // The pipeline of one shard is pure: no thread, socket, disk or source is in its reach.
-    ("shard", &["market", "config", "state", "coalesce", "encode", "dialect"]),
+    ("shard", &["market", "state", "coalesce", "encode", "dialect"]),
 ];
 
 /// The arrows of `file` that point up.

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use source::SourceFile;
 
 /// Files over the limit, with their exact length today. Split them; add none.
-const LONG_FILES: &[(&str, usize)] = &[("src/market/number.rs", 405)];
+const LONG_FILES: &[(&str, usize)] = &[];
+
 /// Functions over the limit (`path::name`), with their exact length today. Split them; add none.
 const LONG_FUNCTIONS: &[(&str, usize)] = &[];
 

@@ -6,11 +6,12 @@ use rustc_hash::FxHashMap;
 
 use super::line::Line;
 use super::message::{Diff, Message, Snapshot, read_instruments, read_levels};
+use super::quick::Quick;
 use super::{Heard, Market, SymbolCounts, UnknownSymbols};
 use crate::ingest::json::{Json, Value};
 use crate::ingest::sequence::Rule;
 use crate::ingest::{FeedError, Sink};
-use crate::market::{BookKind, Decimal, Event, Millis, SymbolId, Symbols};
+use crate::market::{BookChange, BookKind, Decimal, Event, Millis, SymbolId, Symbols};
 
 /// The reading side of one market.
 ///
@@ -18,6 +19,7 @@ use crate::market::{BookKind, Decimal, Event, Millis, SymbolId, Symbols};
 /// snapshot of whatever [`Feed::wanting`] names, best when its first diff has come; again whenever
 /// it is named again.
 pub struct Feed {
+    quick: Quick,
     json: Json,
     lines: Lines,
 }
@@ -26,7 +28,11 @@ impl Feed {
     /// A feed that has heard nothing yet.
     pub fn new(market: Market, symbols: Arc<Symbols>, unknown: UnknownSymbols) -> Feed {
         let (lines, wanting, ticks) = (Vec::new(), Vec::new(), FxHashMap::default());
-        Feed { json: Json::new(), lines: Lines { market, symbols, unknown, lines, wanting, ticks } }
+        Feed {
+            quick: Quick::default(),
+            json: Json::new(),
+            lines: Lines { market, symbols, unknown, lines, wanting, ticks },
+        }
     }
 
     /// The market whose messages it understands.
@@ -54,6 +60,27 @@ impl Feed {
         sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
         check_length(bytes, LONGEST_MESSAGE)?;
+        match self.quick.read(bytes) {
+            Some(Message::Diff(diff)) => {
+                let quick = &mut self.quick;
+                let fill = |change: &mut BookChange| {
+                    quick.fill(change);
+                    Ok(())
+                };
+                self.lines.diff(&diff, fill, received, sink)
+            }
+            Some(message) => self.lines.message(message, received, sink),
+            None => self.message_by_tape(received, bytes, sink),
+        }
+    }
+
+    /// As [`Feed::message`], for messages of any form.
+    pub(super) fn message_by_tape(
+        &mut self,
+        received: Millis,
+        bytes: &mut [u8],
+        sink: &mut impl Sink,
+    ) -> Result<Heard, FeedError> {
         let lines = &mut self.lines;
         self.json.read(bytes, |value| lines.message(Message::read(value)?, received, sink))?
     }
@@ -143,7 +170,13 @@ impl Lines {
         sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
         match message {
-            Message::Diff(diff) => self.diff(diff, received, sink)?,
+            Message::Diff(diff) => {
+                let fill = |change: &mut BookChange| {
+                    read_levels(diff.bids, &mut change.bids)?;
+                    read_levels(diff.asks, &mut change.asks)
+                };
+                return self.diff(&diff, fill, received, sink);
+            }
             Message::Trade(print) => {
                 self.named(print.symbol, received, sink)?.trade(print, received, sink);
             }
@@ -173,7 +206,13 @@ impl Lines {
     }
 
     #[inline]
-    fn diff(&mut self, diff: Diff<'_>, received: Millis, sink: &mut impl Sink) -> Result<(), FeedError> {
+    fn diff(
+        &mut self,
+        diff: &Diff<'_>,
+        fill: impl FnOnce(&mut BookChange) -> Result<(), FeedError>,
+        received: Millis,
+        sink: &mut impl Sink,
+    ) -> Result<Heard, FeedError> {
         if self.rule() == Rule::Futures && diff.previous.is_none() {
             return Err(FeedError::NotUnderstood { what: "depthUpdate of futures without pu" });
         }
@@ -183,8 +222,7 @@ impl Lines {
         change.first_update_id = diff.first;
         change.last_update_id = diff.last;
         change.time = diff.time;
-        let read = read_levels(diff.bids, &mut change.bids);
-        if let Err(bad) = read.and_then(|()| read_levels(diff.asks, &mut change.asks)) {
+        if let Err(bad) = fill(&mut change) {
             sink.recycle(change);
             return Err(bad);
         }
@@ -192,7 +230,7 @@ impl Lines {
             let symbol = line.symbol;
             self.want(symbol);
         }
-        Ok(())
+        Ok(Heard::Market)
     }
 
     fn snapshot(

@@ -2,11 +2,11 @@
 //!
 //! Nothing is copied: texts still point into the message.
 
+use super::statistics::{read_bar, read_ticker};
 use crate::ingest::FeedError;
 use crate::ingest::json::Value;
 use crate::market::{
-    Decimal, Interval, Millis, NumberError, OfficialTicker, Quantity, Quote, RawLevel, Side, SourceBar,
-    Trade, TradeId,
+    Decimal, Millis, NumberError, OfficialTicker, Quantity, Quote, RawLevel, Side, SourceBar, Trade, TradeId,
 };
 
 /// One message of a stream.
@@ -106,7 +106,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Levels that changed, still unread, and the numbers that say where they belong.
+/// Levels that changed and the numbers that say where they belong. The levels are still unread on
+/// the tape, or were read already where the message was taken in one pass: then they are empty here.
 #[derive(Clone, Copy, Debug)]
 pub struct Diff<'a> {
     /// Whose.
@@ -221,7 +222,7 @@ impl<'a> Print<'a> {
             TradeStream::Aggregated => "a",
         };
         let (mut symbol, mut id, mut price, mut quantity, mut maker) = (None, None, None, None, None);
-        let (mut event_time, mut time, mut first, mut last, mut counts) = (None, None, None, None, true);
+        let (mut event_time, mut time, mut first, mut last, mut market) = (None, None, None, None, true);
         for (name, value) in body.fields() {
             match name {
                 "s" => symbol = value.text(),
@@ -232,26 +233,45 @@ impl<'a> Print<'a> {
                 "T" => time = value.signed(),
                 "f" => first = value.unsigned(),
                 "l" => last = value.unsigned(),
-                "X" => counts = value.text() == Some("MARKET"),
+                "X" => market = value.text() == Some("MARKET"),
                 // Spot's older `trade` messages hold an order number under `a`.
                 name if name == id_name => id = value.unsigned(),
                 _ => {}
             }
         }
         let quantity = read_quantity(need(quantity, "a trade without q")?, "q")?;
+        let price = read_decimal(need(price, "a trade without p")?, "p")?;
         let id = need(id, "a trade without its number")?;
-        let many = last.unwrap_or(0).saturating_sub(first.unwrap_or(0)).saturating_add(1);
+        let time = need(time.or(event_time), "a trade without a time")?;
+        let symbol = need(symbol, "a trade without s")?;
+        Ok(Print::of(symbol, stream, id, (price, quantity), maker, time, (first, last), market))
+    }
+
+    /// A trade of its parts: `trades` are the first and last number it stands for, and `market`
+    /// says whether it was one.
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "they are the fields of one message")]
+    pub(super) fn of(
+        symbol: &'a str,
+        stream: TradeStream,
+        id: u64,
+        (price, quantity): (Decimal, Quantity),
+        maker: Option<bool>,
+        time: Millis,
+        trades: (Option<u64>, Option<u64>),
+        market: bool,
+    ) -> Print<'a> {
+        let many = trades.1.unwrap_or(0).saturating_sub(trades.0.unwrap_or(0)).saturating_add(1);
         let trade = Trade {
             id: TradeId::Number(id),
-            price: read_decimal(need(price, "a trade without p")?, "p")?,
+            price,
             quantity,
             // The buyer was the maker, so the taker sold.
             taker: maker.map(|maker| if maker { Side::Ask } else { Side::Bid }),
-            time: need(time.or(event_time), "a trade without a time")?,
+            time,
             count: u32::try_from(many).unwrap_or(1),
         };
-        let counts = counts && !quantity.is_zero();
-        Ok(Print { symbol: need(symbol, "a trade without s")?, stream, id, counts, trade })
+        Print { symbol, stream, id, counts: market && !quantity.is_zero(), trade }
     }
 }
 
@@ -281,68 +301,15 @@ fn read_quote(body: Value<'_>) -> Result<Message<'_>, FeedError> {
     Ok(Message::Quote(need(symbol, "bookTicker without s")?, quote))
 }
 
-fn read_bar(body: Value<'_>) -> Result<Message<'_>, FeedError> {
-    let bar = need(body.field("k"), "kline without k")?;
-    let text = |name| bar.field(name).and_then(Value::text).ok_or(NO_BAR_FIELD);
-    let symbol = need(body.field("s").or_else(|| bar.field("s")).and_then(Value::text), "kline without s")?;
-    let interval = need(
-        Interval::from_name(text("i")?),
-        "kline whose interval i is none of 1m 3m 5m 15m 30m 1h 4h 1d 1w 1M",
-    )?;
-    let bar = SourceBar {
-        interval,
-        open_time: bar.field("t").and_then(Value::signed).ok_or(NO_BAR_FIELD)?,
-        open: read_decimal(text("o")?, "o")?,
-        high: read_decimal(text("h")?, "h")?,
-        low: read_decimal(text("l")?, "l")?,
-        close: read_decimal(text("c")?, "c")?,
-        volume: read_quantity(text("v")?, "v")?,
-        quote_volume: read_quantity(text("q")?, "q")?,
-        taker_volume: read_quantity(text("V")?, "V")?,
-        taker_quote_volume: read_quantity(text("Q")?, "Q")?,
-        trades: bar.field("n").and_then(Value::unsigned).ok_or(NO_BAR_FIELD)?,
-        closed: bar.field("x").and_then(Value::truth).ok_or(NO_BAR_FIELD)?,
-    };
-    Ok(Message::Bar(symbol, Box::new(bar)))
-}
-
-fn read_ticker(body: Value<'_>) -> Result<Message<'_>, FeedError> {
-    let (mut symbol, mut ticker) = (None, OfficialTicker::default());
-    let (mut bid, mut bid_size, mut ask, mut ask_size) = (None, None, None, None);
-    for (name, value) in body.fields() {
-        let number = |field| value.text().map(|text| read_decimal(text, field)).transpose();
-        match name {
-            "s" => symbol = value.text(),
-            "c" => ticker.last_price = number("c")?,
-            "o" => ticker.open_price = number("o")?,
-            "p" => ticker.price_change = number("p")?,
-            "P" => ticker.price_change_percent = number("P")?,
-            "h" => ticker.high = number("h")?,
-            "l" => ticker.low = number("l")?,
-            "v" => ticker.volume = number("v")?,
-            "q" => ticker.quote_volume = number("q")?,
-            "b" => bid = value.text(),
-            "B" => bid_size = value.text(),
-            "a" => ask = value.text(),
-            "A" => ask_size = value.text(),
-            "O" => ticker.open_time = value.signed(),
-            "C" => ticker.close_time = value.signed(),
-            "n" => ticker.trades = value.unsigned(),
-            "E" => ticker.time = value.signed(),
-            _ => {}
-        }
-    }
-    ticker.bid = bid.zip(bid_size).map(|(price, size)| read_level(price, size)).transpose()?;
-    ticker.ask = ask.zip(ask_size).map(|(price, size)| read_level(price, size)).transpose()?;
-    Ok(Message::Ticker(need(symbol, "24hrTicker without s")?, Box::new(ticker)))
-}
-
 /// Appends the levels of one side.
 ///
 /// # Errors
 /// When it is no array of `["price","quantity"]`, or a number cannot be kept.
 #[inline]
 pub fn read_levels(side: Value<'_>, levels: &mut Vec<RawLevel>) -> Result<(), FeedError> {
+    if !side.is_array() {
+        return Err(FeedError::NotUnderstood { what: "a side of a book that is no array" });
+    }
     let mut items = side.items();
     while let Some((price, quantity)) = items.next_pair() {
         levels.push(read_level(price, quantity)?);
@@ -378,17 +345,17 @@ pub fn read_instruments(body: Value<'_>, mut each: impl FnMut(&str, Decimal)) ->
 }
 
 #[inline]
-fn read_level(price: &str, quantity: &str) -> Result<RawLevel, FeedError> {
+pub(super) fn read_level(price: &str, quantity: &str) -> Result<RawLevel, FeedError> {
     Ok(RawLevel { price: read_decimal(price, "price")?, quantity: read_quantity(quantity, "quantity")? })
 }
 
 #[inline]
-fn read_decimal(text: &str, field: &'static str) -> Result<Decimal, FeedError> {
+pub(super) fn read_decimal(text: &str, field: &'static str) -> Result<Decimal, FeedError> {
     Decimal::parse(text.as_bytes()).map_err(|error| bad_number(text, field, error))
 }
 
 #[inline]
-fn read_quantity(text: &str, field: &'static str) -> Result<Quantity, FeedError> {
+pub(super) fn read_quantity(text: &str, field: &'static str) -> Result<Quantity, FeedError> {
     Quantity::parse(text.as_bytes()).map_err(|error| bad_number(text, field, error))
 }
 
@@ -398,9 +365,6 @@ fn bad_number(text: &str, field: &'static str, error: NumberError) -> FeedError 
 }
 
 #[inline]
-fn need<T>(found: Option<T>, what: &'static str) -> Result<T, FeedError> {
+pub(super) fn need<T>(found: Option<T>, what: &'static str) -> Result<T, FeedError> {
     found.ok_or(FeedError::NotUnderstood { what })
 }
-
-const NO_BAR_FIELD: FeedError =
-    FeedError::NotUnderstood { what: "kline without one of t i o h l c v q V Q n x" };

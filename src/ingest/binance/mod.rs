@@ -4,6 +4,8 @@ mod feed;
 mod heard;
 mod line;
 pub mod message;
+mod quick;
+mod statistics;
 
 pub use feed::{Feed, LONGEST_ANSWER, LONGEST_MESSAGE};
 pub use heard::{Heard, SymbolCounts, UnknownSymbols};
@@ -40,3 +42,6 @@ impl Market {
         Market::ALL.into_iter().find(|market| market.name() == name)
     }
 }
+
+#[cfg(test)]
+mod tests;

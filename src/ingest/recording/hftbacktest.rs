@@ -11,8 +11,10 @@ pub(super) struct HftBacktest {
     market: Market,
     /// Whether a message told the market, or only the names of folders.
     sure: bool,
-    /// Of the message before: a depth answer of most markets does not name its own.
+    /// Of the first message, or else of the file's name: a file holds one symbol, whose depth
+    /// answer does not name it at most markets.
     symbol: Option<Arc<str>>,
+    symbol_told: bool,
     last: i64,
 }
 
@@ -29,7 +31,7 @@ impl HftBacktest {
         };
         let name = lines.path.file_name()?.to_string_lossy().to_uppercase();
         let symbol = name.rsplit_once('_').map(|(symbol, _)| symbol.into());
-        Some(HftBacktest { market, sure: false, symbol, last: 0 })
+        Some(HftBacktest { market, sure: false, symbol, symbol_told: false, last: 0 })
     }
 
     pub(super) fn entry(&mut self, line: &[u8]) -> Option<Entry> {
@@ -60,9 +62,10 @@ impl HftBacktest {
     }
 
     fn learn_symbol(&mut self, message: &[u8]) {
-        let Some(symbol) = text_of(head(message), br#""s":""#) else { return };
-        if self.symbol.as_deref() != Some(symbol) {
-            self.symbol = Some(symbol.into());
+        if !self.symbol_told
+            && let Some(symbol) = text_of(head(message), br#""s":""#)
+        {
+            (self.symbol, self.symbol_told) = (Some(symbol.into()), true);
         }
     }
 }
@@ -77,7 +80,8 @@ fn read(line: &[u8]) -> Option<(i64, &[u8])> {
 /// against the folder's name.
 fn told(message: &[u8], folder: Market) -> Option<Market> {
     let has = |part: &[u8]| head(message).windows(part.len()).any(|window| window == part);
-    let coin = || text_of(head(message), br#""s":""#).is_some_and(is_coin_margined);
+    let named = |field: &[u8]| text_of(head(message), field);
+    let coin = || named(br#""s":""#).or(named(br#""symbol":""#)).is_some_and(is_coin_margined);
     if has(br#""ps":""#) || coin() {
         return Some(Market::CoinM);
     }

@@ -1,0 +1,130 @@
+//! `tickcast serve` and `tickcast demo`: everything together, until somebody says stop.
+
+use std::io;
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::config::{Config, LogFormat, Source};
+use crate::engine::{Engine, RunningSource, SourceError};
+use crate::market::BadSymbol;
+use crate::server::Server;
+
+/// Why the server did not start.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Its address cannot be had.
+    #[error("cannot listen on {address}: {error}; choose another with --listen")]
+    Listen {
+        /// As configured.
+        address: std::net::SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// A thread or a signal handler cannot be had.
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+    /// A configured symbol cannot be one.
+    #[error("symbols: {symbol:?}: {error}")]
+    Symbol {
+        /// As configured.
+        symbol: String,
+        /// Why.
+        error: BadSymbol,
+    },
+    /// The source did not start.
+    #[error("source {name}: {error}")]
+    Source {
+        /// As configured.
+        name: String,
+        /// Why.
+        error: SourceError,
+    },
+}
+
+/// Serves until interrupted or terminated.
+///
+/// # Errors
+/// [`ServeError`] when something it needs cannot be had.
+pub fn serve(config: &Config) -> Result<(), ServeError> {
+    run(config, |_| {})
+}
+
+/// Serves the simulated exchange and says how to look at it.
+///
+/// # Errors
+/// As [`serve`].
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+pub fn demo(config: &Config) -> Result<(), ServeError> {
+    run(config, |address| {
+        println!(
+            "A simulated exchange is served at ws://{address}/v1/ws. Look at it from another terminal:\n"
+        );
+        for topic in ["ticker:*", "book:BTCUSDT:10:100ms", "trades:BTCUSDT kline:BTCUSDT:1m"] {
+            println!("  cargo run --release -- tail {topic} --url ws://{address}/v1/ws");
+        }
+        println!("\nPROTOCOL.md says what a program sends and hears. Ctrl-C ends it.");
+    })
+}
+
+fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), ServeError> {
+    for warning in config.warnings() {
+        warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(stop_on_signal(stop)?);
+        let engine = Engine::start(config)?;
+        if matches!(config.source, Source::None | Source::Simulated) {
+            for symbol in &config.symbols {
+                let add = |error| ServeError::Symbol { symbol: symbol.clone(), error };
+                engine.symbols().add(symbol).map_err(add)?;
+            }
+        }
+        let source = RunningSource::start(config, &engine)
+            .map_err(|error| ServeError::Source { name: config.source.to_string(), error })?;
+        let listen = |error| ServeError::Listen { address: config.listen, error };
+        let server = Server::bind(config, engine).await.map_err(listen)?;
+        let address = server.address()?;
+        info!(%address, source = %config.source, "listening");
+        ready(address);
+        let engine = server.serve(stopped).await;
+        info!("going down");
+        source.stop();
+        engine.shut_down(config.limits.shutdown);
+        Ok(())
+    })
+}
+
+/// Says stop at Ctrl-C or SIGTERM. A second one ends the process at once, as without us.
+fn stop_on_signal(stop: watch::Sender<bool>) -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        let _ = stop.send(true);
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        std::process::exit(130);
+    })
+}
+
+/// Writes log lines to standard error as the configuration says.
+pub fn start_logging(filter: &str, format: LogFormat) {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(io::stderr);
+    // Where a log is set up already (a program that embeds this one) that one stays.
+    let _ = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+}

@@ -1,0 +1,138 @@
+//! `tickcast tail`: prints what a server sends on some topics.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::TailArgs;
+use crate::ingest::live::{BadUrl, ConnectError, SocketError};
+use crate::ingest::live::{ConnectDeadlines, Connector, Endpoint, Message, split};
+
+/// Why nothing more is printed.
+#[derive(Debug, Error)]
+pub enum TailError {
+    /// Not a WebSocket address.
+    #[error("--url: {0}")]
+    Url(#[from] BadUrl),
+    /// The server cannot be reached.
+    #[error("{url}: {error}")]
+    Connect {
+        /// As it was given.
+        url: String,
+        /// Why.
+        error: ConnectError,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Socket(#[from] SocketError),
+    /// The server ended it.
+    #[error("the server closed the connection: {code} {reason}")]
+    Closed {
+        /// Its close code.
+        code: u16,
+        /// Its reason.
+        reason: String,
+    },
+    /// Nothing was subscribed to.
+    #[error("{0}")]
+    Refused(String),
+    /// The system's.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Prints messages until interrupted, or until nobody reads what is printed.
+///
+/// # Errors
+/// [`TailError`].
+pub fn tail(args: &TailArgs) -> Result<(), TailError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            result = follow(args) => result,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+async fn follow(args: &TailArgs) -> Result<(), TailError> {
+    let endpoint = Endpoint::parse(&args.url)?;
+    let deadlines = ConnectDeadlines { connect: CONNECT, handshake: CONNECT };
+    let connected = Connector::new()?.open_websocket(&endpoint, "", deadlines).await;
+    let failed = |error| TailError::Connect { url: args.url.clone(), error };
+    let (mut reader, mut writer) = split(connected.map_err(failed)?, MESSAGE);
+    writer.text(&json!({"op": "subscribe", "id": 1, "topics": args.topics}).to_string()).await?;
+    loop {
+        match reader.read().await? {
+            Message::Text(text) => {
+                let text = String::from_utf8_lossy(&text);
+                let line = if args.json { text.into_owned() } else { shown(&text)? };
+                match writeln!(io::stdout(), "{line}") {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                    printed => printed?,
+                }
+            }
+            Message::Ping(payload) => writer.pong(&payload).await?,
+            Message::Close { code, reason } => {
+                writer.close(code.unwrap_or(1000)).await?;
+                return Err(TailError::Closed { code: code.unwrap_or(1005), reason });
+            }
+            Message::Binary(_) | Message::Pong => {}
+        }
+    }
+}
+
+/// A message in one line for people: its topic, its number, and what matters of its data.
+fn shown(text: &str) -> Result<String, TailError> {
+    let Ok(message) = serde_json::from_str::<Value>(text) else { return Ok(text.to_owned()) };
+    let field = |name: &str| message[name].as_str().unwrap_or_default();
+    match field("type") {
+        "ok" => Ok(format!("subscribed to {}", message["topics"])),
+        "error" if message["topic"].is_null() => Err(TailError::Refused(field("message").to_owned())),
+        "error" => Ok(format!("{}: {} ({})", field("topic"), field("message"), field("code"))),
+        kind => {
+            let topic = field("topic");
+            let seq = &message["seq"];
+            Ok(format!("{topic} {kind} {seq}: {}", data(topic, &message["data"])))
+        }
+    }
+}
+
+fn data(topic: &str, data: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pick = |names: &[&str]| {
+        let known = names.iter().filter(|name| !data[**name].is_null());
+        known.map(|name| format!("{name} {}", text(&data[*name]))).collect::<Vec<_>>().join("  ")
+    };
+    match topic.split(':').next() {
+        Some("book") => {
+            let best =
+                |side: &str| data[side][0].as_array().map(|level| level.iter().map(text).collect::<Vec<_>>());
+            let best = |side| best(side).map_or("-".to_owned(), |level| level.join(" x "));
+            let count = |side: &str| data[side].as_array().map_or(0, Vec::len);
+            let (bids, asks) = (count("bids"), count("asks"));
+            format!("{bids} bids, {asks} asks, first {} / {}", best("bids"), best("asks"))
+        }
+        Some("trades") => pick(&["side", "quantity", "price", "tradeId"]),
+        Some("kline") => pick(&["open", "high", "low", "close", "volume", "trades", "closed"]),
+        Some("ticker") if data.is_array() => {
+            let each = data.as_array().into_iter().flatten();
+            each.map(|one| format!("{} {}", text(&one["symbol"]), text(&one["lastPrice"])))
+                .collect::<Vec<_>>()
+                .join("  ")
+        }
+        Some("ticker") => pick(&["lastPrice", "priceChangePercent", "bidPrice", "askPrice", "volume24h"]),
+        _ => data.to_string(),
+    }
+}
+
+/// For TCP and TLS, and again for the handshake.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The longest message: a full book of any depth that the engine keeps.
+const MESSAGE: usize = 64 << 20;

@@ -1,0 +1,209 @@
+//! The stages wired together: sources → shards → workers, each on threads of its own.
+//!
+//! ```text
+//! source ─▶ sink ─▶ queue of a shard ─▶ shard ─▶ inbox of a worker ─▶ outboxes ─▶ sockets
+//!                        ▲                                │
+//!                        └───────── joins, leaves ────────┘
+//! ```
+//! All queues are bounded; whoever finds one full waits, back to the venue's socket.
+
+mod shard;
+mod sink;
+mod source;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use crossbeam_queue::ArrayQueue;
+use tracing::error;
+
+use shard::{ShardInput, ShardThread};
+pub use sink::EngineSink;
+pub use source::{RunningSource, SourceError, follow, live_config};
+
+use crate::clock::Clock;
+use crate::config::{Config, Source};
+use crate::fanout::{self, Inbox, NewConnection, ToWorker, WorkerConfig};
+use crate::market::{Millis, Symbols};
+use crate::shard::{BarsClose, ShardConfig};
+use crate::state::Board;
+
+/// A running engine: what goes in through [`Engine::sink`] comes out of every [`Engine::connect`].
+pub struct Engine {
+    symbols: Arc<Symbols>,
+    board: Arc<Board>,
+    shards: Vec<Sender<ShardInput>>,
+    spare: Arc<ArrayQueue<Box<crate::market::BookChange>>>,
+    workers: Vec<Arc<Inbox<ToWorker>>>,
+    threads: Vec<JoinHandle<()>>,
+    next_worker: AtomicUsize,
+}
+
+/// What the time of the shards is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// The clock's.
+    Live,
+    /// The recording's: it passes with its events.
+    Recorded,
+}
+
+impl Time {
+    /// The time that `source` lives in.
+    pub const fn of(source: &Source) -> Time {
+        match source {
+            Source::Replay(_) => Time::Recorded,
+            Source::None | Source::Simulated | Source::Binance(_) => Time::Live,
+        }
+    }
+}
+
+impl Engine {
+    /// Starts the threads of an engine without symbols, sources or clients.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(config: &Config) -> io::Result<Engine> {
+        let time = Time::of(&config.source);
+        let symbols = Arc::new(Symbols::new(config.limits.symbols.get()));
+        let board = Arc::new(Board::default());
+        let epoch = epoch(Clock::start().now());
+        let spare = Arc::new(ArrayQueue::new(config.limits.shard_queue.get()));
+        let worker_queue = config.limits.worker_queue.get();
+        let workers: Vec<_> =
+            (0..config.threads.workers().get()).map(|_| Arc::new(Inbox::new(worker_queue))).collect();
+        let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        for at in 0..config.threads.shards.get() {
+            let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
+            let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
+            let shard = ShardThread {
+                shard: crate::shard::Shard::new(
+                    symbols.clone(),
+                    board.clone(),
+                    shard_config(config, time),
+                    &epoch,
+                ),
+                inputs: from_sources,
+                commands: from_workers,
+                workers: workers.clone(),
+                spare: spare.clone(),
+                time,
+            };
+            threads.push(named(format!("shard-{at}"), move || shard.run())?);
+            shards.push(inputs);
+            commands.push(asks);
+        }
+        for (id, _) in (0_u16..).zip(&workers) {
+            let (workers, commands, worker) = (workers.clone(), commands.clone(), worker_config(config));
+            threads.push(named(format!("worker-{id}"), move || {
+                if let Err(error) = fanout::run(id, workers, commands, worker) {
+                    error!(%error, worker = id, "a worker could not start");
+                }
+            })?);
+        }
+        Ok(Engine { symbols, board, shards, spare, workers, threads, next_worker: AtomicUsize::new(0) })
+    }
+
+    /// Where a source puts what it understood. Each source has its own.
+    pub fn sink(&self) -> EngineSink {
+        EngineSink::new(self.shards.clone(), self.spare.clone())
+    }
+
+    /// The symbols, which sources and the configuration add to.
+    pub fn symbols(&self) -> &Arc<Symbols> {
+        &self.symbols
+    }
+
+    /// The present book and ticker of every symbol, to be read from any thread without a lock.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Takes a client over. Workers get clients in turn.
+    ///
+    /// # Errors
+    /// The client, when the worker's inbox is full of other things.
+    pub fn connect(&self, connection: NewConnection) -> Result<(), NewConnection> {
+        let worker = self.next_worker.fetch_add(1, Ordering::Relaxed) % self.workers.len();
+        self.workers[worker].try_send(ToWorker::Connect(connection)).map_err(|message| match message {
+            ToWorker::Connect(connection) => connection,
+            ToWorker::Broadcast(_) | ToWorker::Joined(_) | ToWorker::ShutDown { .. } => {
+                unreachable!("the message comes back as it was")
+            }
+        })
+    }
+
+    /// Tells every client, sends what waits for them, and ends all threads within `patience`.
+    pub fn shut_down(self, patience: Duration) {
+        let patience = Millis::try_from(patience.as_millis()).unwrap_or(Millis::MAX / 2);
+        let until = Clock::start().now().saturating_add(patience);
+        for worker in &self.workers {
+            // A worker that has ended already takes no message and needs none.
+            let _ = worker.put(ToWorker::ShutDown { until });
+            worker.wake();
+        }
+        for shard in &self.shards {
+            let _ = shard.send(ShardInput::Stop);
+        }
+        for thread in self.threads {
+            if thread.join().is_err() {
+                error!("a thread of the engine had panicked");
+            }
+        }
+    }
+}
+
+fn named(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name).spawn(body)
+}
+
+/// Names a run of numbers: the time at which it began, in as few characters as can be.
+fn epoch(now: Millis) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut left = now.unsigned_abs();
+    let mut name = Vec::new();
+    while left > 0 || name.is_empty() {
+        name.push(char::from(DIGITS[usize::try_from(left % 36).unwrap_or(0)]));
+        left /= 36;
+    }
+    name.iter().rev().collect()
+}
+
+/// How a shard of this configuration keeps and tells things.
+pub fn shard_config(config: &Config, time: Time) -> ShardConfig {
+    ShardConfig {
+        levels_most: config.book.levels_most.get(),
+        trades_kept: config.tape.kept.get(),
+        bars_kept: config.bars.kept.get(),
+        flat_bars_most: config.bars.most_flat_bars,
+        bars_close: match time {
+            Time::Live => BarsClose::After(millis(config.bars.grace)),
+            Time::Recorded => BarsClose::WithTrades,
+        },
+        kline_window: millis(config.throttle.kline),
+        ticker_window: millis(config.throttle.ticker),
+        tickers_window: millis(config.throttle.tickers),
+    }
+}
+
+fn worker_config(config: &Config) -> WorkerConfig {
+    let limits = &config.limits;
+    WorkerConfig {
+        message_bytes: limits.message_bytes.get(),
+        outbox_bytes: limits.outbox_bytes.get(),
+        ping: millis(limits.ping),
+        pong_timeout: millis(limits.pong_timeout),
+        stalled: millis(limits.stalled),
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX / 2)
+}
+
+/// Joins and leaves that wait for one shard. Full: the connection that asks waits and is not read.
+const COMMANDS: usize = 16_384;

@@ -1,0 +1,308 @@
+//! One connection: its socket, what waits for it, and its conversation.
+
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::audience::Seat;
+use super::{Outbox, Pushed, WorkerConfig};
+use crate::dialect::Dialect;
+use crate::encode::Frame;
+use crate::market::Millis;
+use crate::session::websocket::{Compression, Message, Reader, Violation};
+use crate::session::{Action, Closing, Conversation, Said, SessionEnd, Subscriptions};
+
+/// One client's connection. Belongs to one worker's thread; nobody else touches it.
+pub(super) struct Connection {
+    pub(super) id: u64,
+    pub(super) stream: TcpStream,
+    pub(super) subscriptions: RefCell<Subscriptions>,
+    pub(super) dialect: Dialect,
+    pub(super) seat: Cell<Option<Seat>>,
+    /// Something changed that its task has to see to.
+    pub(super) wake: Notify,
+    pub(super) blocked: Cell<bool>,
+    /// Whether it stands in the worker's list of connections to flush.
+    pub(super) dirty: Cell<bool>,
+    /// Whether its topics changed since it was seated.
+    pub(super) unsettled: Cell<bool>,
+    pub(super) conversation: RefCell<Box<dyn Conversation>>,
+    pub(super) outbox: RefCell<Outbox>,
+    reader: RefCell<Reader>,
+    pub(super) closing: Cell<Closing>,
+    /// How many topics wait for what they missed.
+    pub(super) behind: Cell<usize>,
+    over: Cell<bool>,
+    /// Whether our half of the socket was ended.
+    ended: Cell<bool>,
+    heard: Cell<Millis>,
+    pinged: Cell<bool>,
+    progress: Cell<Millis>,
+    pub(super) limit: usize,
+    /// Gives the connection's place back when it goes.
+    _place: Box<dyn Send>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        id: u64,
+        stream: TcpStream,
+        conversation: Box<dyn Conversation>,
+        config: &WorkerConfig,
+        now: Millis,
+        place: Box<dyn Send>,
+    ) -> Connection {
+        Connection {
+            id,
+            stream,
+            subscriptions: RefCell::default(),
+            dialect: conversation.dialect(),
+            seat: Cell::new(None),
+            wake: Notify::new(),
+            blocked: Cell::new(false),
+            dirty: Cell::new(false),
+            unsettled: Cell::new(false),
+            conversation: RefCell::new(conversation),
+            outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
+            reader: RefCell::new(Reader::new(config.message_bytes, Compression::Off)),
+            closing: Cell::new(Closing::Open),
+            behind: Cell::new(0),
+            over: Cell::new(false),
+            ended: Cell::new(false),
+            heard: Cell::new(now),
+            pinged: Cell::new(false),
+            progress: Cell::new(now),
+            limit: config.outbox_bytes,
+            _place: place,
+        }
+    }
+
+    /// Whether the bytes of a round can go straight to its socket: nothing waits before them, and
+    /// it wants all of them.
+    #[inline]
+    pub(super) fn keeps_up(&self) -> bool {
+        !self.blocked.get()
+            && self.behind.get() == 0
+            && self.closing.get() == Closing::Open
+            && self.outbox.borrow().is_empty()
+    }
+
+    /// Writes the bytes of a round without a copy, and says how many the socket took. What it did
+    /// not take is the caller's to [`Connection::keep`].
+    #[inline]
+    pub(super) fn write(&self, bytes: &[u8], now: Millis) -> usize {
+        match self.stream.try_write(bytes) {
+            Ok(written) => {
+                self.progress.set(now);
+                if written < bytes.len() {
+                    self.block();
+                }
+                written
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.block();
+                0
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            Err(_) => {
+                self.finish();
+                bytes.len()
+            }
+        }
+    }
+
+    /// Puts an answer into the outbox.
+    pub(super) fn reply(&self, frame: &Frame) -> Result<(), SessionEnd> {
+        if self.closing.get() != Closing::Open {
+            return Ok(());
+        }
+        let limit = self.limit.saturating_mul(2);
+        match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
+            Pushed::Queued => Ok(()),
+            Pushed::Full => Err(SessionEnd::TooSlow { topic: "answers".to_owned() }),
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it, in as few calls as can be.
+    pub(super) fn flush(&self, now: Millis) {
+        let mut outbox = self.outbox.borrow_mut();
+        while !outbox.is_empty() && !self.blocked.get() {
+            let written = match outbox.only() {
+                Some(bytes) => self.stream.try_write(bytes),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let filled = outbox.fill(&mut slices);
+                    self.stream.try_write_vectored(&slices[..filled])
+                }
+            };
+            match written {
+                Ok(written) => {
+                    outbox.advance(written);
+                    self.progress.set(now);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.block(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return self.finish(),
+            }
+        }
+        if outbox.is_empty() && matches!(self.closing.get(), Closing::Done { .. }) {
+            self.end_our_half();
+        } else if self.behind.get() > 0 && outbox.has_caught_up() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// What happens before the client has said anything.
+    pub(super) fn begin(&self, actions: &mut Vec<Action>) {
+        self.conversation.borrow_mut().begin(&mut self.subscriptions.borrow_mut(), actions);
+    }
+
+    /// Reads what has come, and says what is to be done about it.
+    pub(super) fn read(
+        &self,
+        now: Millis,
+        scratch: &mut [u8],
+        actions: &mut Vec<Action>,
+    ) -> Result<(), SessionEnd> {
+        for _ in 0..READS_A_TURN {
+            match self.stream.try_read(scratch) {
+                Ok(0) => return Err(SessionEnd::PeerLeft),
+                Ok(length) => self.take(now, &mut scratch[..length], actions)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(SessionEnd::Io(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes bytes in that were read from the socket.
+    pub(super) fn take(
+        &self,
+        now: Millis,
+        bytes: &mut [u8],
+        actions: &mut Vec<Action>,
+    ) -> Result<(), SessionEnd> {
+        self.heard.set(now);
+        self.pinged.set(false);
+        let open = self.closing.get() == Closing::Open;
+        let (mut pong, mut closed) = (None, None);
+        let mut conversation = self.conversation.borrow_mut();
+        let mut topics = self.subscriptions.borrow_mut();
+        let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| match message {
+            Message::Text(text) if open => {
+                conversation.receive(now, Said::Text(text), &mut topics, actions);
+            }
+            Message::Binary(bytes) if open => {
+                conversation.receive(now, Said::Binary(bytes), &mut topics, actions);
+            }
+            // One call may bring many pings: the last is answered (RFC 6455, section 5.5.3).
+            Message::Ping(payload) => pong = Some(Frame::pong(payload)),
+            Message::Close { code, .. } => closed = Some(code),
+            Message::Text(_) | Message::Binary(_) | Message::Compressed { .. } | Message::Pong(_) => {}
+        });
+        drop((conversation, topics));
+        if let (Some(pong), true) = (pong, open) {
+            actions.push(Action::Reply(pong));
+        }
+        fed.map_err(SessionEnd::Violation)?;
+        closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))
+    }
+
+    /// Ends the session: the peer is told, as far as it can hear, and the socket goes.
+    pub(super) fn end(&self, end: &SessionEnd, now: Millis) {
+        let mut closing = self.closing.get();
+        let frame = match end {
+            SessionEnd::PeerClosed { code } => closing.peer_closed(*code, now),
+            SessionEnd::Finished
+            | SessionEnd::PeerLeft
+            | SessionEnd::Silent
+            | SessionEnd::Violation(_)
+            | SessionEnd::TokenExpired
+            | SessionEnd::TooSlow { .. }
+            | SessionEnd::ShuttingDown { .. }
+            | SessionEnd::Failed
+            | SessionEnd::Io(_) => closing.end(end, now),
+        };
+        self.closing.set(closing);
+        if matches!(end, SessionEnd::PeerLeft | SessionEnd::Io(_)) {
+            self.finish();
+        }
+        if matches!(end, SessionEnd::TooSlow { .. }) {
+            // It is to learn of this soon, and gets what it missed when it comes back.
+            self.outbox.borrow_mut().drop_unbegun();
+        }
+        if let Some(frame) = frame {
+            let pushed = self.outbox.borrow_mut().push_within(frame.bytes().clone(), usize::MAX);
+            debug_assert_eq!(pushed, Pushed::Queued);
+        }
+        self.flush(now);
+    }
+
+    /// Looks at the connection's deadlines, a few times a second.
+    pub(super) fn sweep(&self, now: Millis, config: &WorkerConfig) {
+        match self.closing.get().deadline() {
+            None => {}
+            Some(until) if now < until => return,
+            Some(_) => return self.finish(),
+        }
+        let silent = now - self.heard.get();
+        // A client that is busy reading answers a ping when it comes to it: what waits for it must
+        // move, and only one for whom nothing waits has to be heard.
+        let nothing_waits = self.outbox.borrow().is_empty();
+        let is_gone = if nothing_waits {
+            self.pinged.get() && silent > config.ping + config.pong_timeout
+        } else {
+            now - self.progress.get() > config.stalled
+        };
+        if is_gone {
+            self.end(&SessionEnd::Silent, now);
+        } else if nothing_waits && !self.pinged.get() && silent > config.ping {
+            self.pinged.set(true);
+            if self.reply(&Frame::ping(&[])).is_ok() {
+                self.flush(now);
+            }
+        }
+    }
+
+    /// Whether it can be let go.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Whether it still may be told things.
+    pub(super) fn is_open(&self) -> bool {
+        self.closing.get() == Closing::Open && !self.over.get()
+    }
+
+    /// All is said: the peer sees the end of the stream, and ends its half.
+    fn end_our_half(&self) {
+        if self.ended.replace(true) {
+            return;
+        }
+        let socket = self.stream.as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
+        if socket.and_then(|socket| socket.shutdown(Shutdown::Write)).is_err() {
+            self.finish();
+        }
+    }
+
+    fn block(&self) {
+        self.blocked.set(true);
+        self.wake.notify_one();
+    }
+
+    fn finish(&self) {
+        self.over.set(true);
+        self.wake.notify_one();
+    }
+}
+
+/// Frames that one call writes: a longer list costs more than a second call.
+const SLICES: usize = 64;
+
+/// A client that sends without end must not keep the others of its worker waiting.
+const READS_A_TURN: usize = 4;

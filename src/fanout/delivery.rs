@@ -1,0 +1,120 @@
+//! What a connection is told of its topics, and what becomes of it when it is slow.
+//!
+//! A book, a ticker or an open bar that finds no room falls behind: it is left out until the
+//! connection has caught up, and then told in one message from where the client stands. A trade or a
+//! closed bar that finds no room ends the connection.
+
+use super::Pushed;
+use super::connection::Connection;
+use crate::dialect::Dialect;
+use crate::encode::Frame;
+use crate::market::Topic;
+use crate::session::{Closing, Progress, SessionEnd};
+use crate::shard::{Broadcast, Class, Joined};
+
+impl Connection {
+    /// Keeps the rest of a frame of which the socket took `written` bytes.
+    pub(super) fn keep(&self, frame: &Frame, written: usize) {
+        self.outbox.borrow_mut().begin(frame.bytes().clone(), written);
+    }
+
+    /// Puts a broadcast into the outbox as far as the subscription allows it. Whether something
+    /// waits to be flushed now.
+    pub(super) fn deliver(&self, broadcast: &Broadcast) -> Result<bool, SessionEnd> {
+        if self.closing.get() != Closing::Open {
+            return Ok(false);
+        }
+        let topic = broadcast.topic;
+        let is_book = matches!(topic, Topic::Book { .. });
+        let progress = self.subscriptions.borrow().progress(topic);
+        let wanted = match (progress, broadcast.class) {
+            (Some(Progress::Live), _) => true,
+            // A book that waits for what it missed needs nothing before it; a closed bar or a trade
+            // is told whatever became of the open one.
+            (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Lossless) => !is_book,
+            (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Conflated) => false,
+            (Some(Progress::Joining) | None, _) => false,
+        };
+        if !wanted {
+            return Ok(false);
+        }
+        match (self.outbox.borrow_mut().push(broadcast.frame.bytes().clone()), broadcast.class) {
+            (Pushed::Queued, _) => Ok(true),
+            (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(topic)),
+            (Pushed::Full, Class::Conflated | Class::Lossless) => {
+                self.fall_behind(topic, broadcast.follows);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Takes the beginning of a subscription, or what it missed, where the subscription waits for
+    /// it; whether the connection still wants anything.
+    pub(super) fn join(&self, joined: Joined, was: Progress) -> Result<bool, SessionEnd> {
+        let topic = joined.topic;
+        // Behind a close frame nothing may follow.
+        if self.closing.get() != Closing::Open {
+            return Ok(false);
+        }
+        if was == Progress::Rejoining {
+            self.behind.set(self.behind.get() - 1);
+        }
+        self.subscriptions.borrow_mut().set_progress(topic, Progress::Live);
+        let lossless = matches!(topic, Topic::Trades { .. } | Topic::Kline { .. });
+        for frame in joined.frames {
+            // What was missed must arrive; it is bounded by what the engine keeps of it.
+            let limit = if lossless { self.limit.saturating_mul(MISSED_FACTOR) } else { self.limit };
+            match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
+                Pushed::Queued => {}
+                Pushed::Full if lossless => return Err(self.too_slow(topic)),
+                Pushed::Full => {
+                    self.fall_behind(topic, 0);
+                    break;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Subscriptions have ended: those that waited for something wait no more.
+    pub(super) fn recount(&self) {
+        let waits = |progress| matches!(progress, Progress::Behind { .. } | Progress::Rejoining);
+        let subscriptions = self.subscriptions.borrow();
+        self.behind.set(subscriptions.iter().filter(|(_, progress)| waits(*progress)).count());
+    }
+
+    /// The topics that may be told what they missed now, each with the last message that it had;
+    /// they count as asked for.
+    pub(super) fn take_caught_up(&self) -> Vec<(Topic, u64)> {
+        if self.behind.get() == 0 || !self.outbox.borrow().has_caught_up() {
+            return Vec::new();
+        }
+        let mut subscriptions = self.subscriptions.borrow_mut();
+        let missed = |(topic, progress)| match progress {
+            Progress::Behind { since } => Some((topic, since)),
+            Progress::Joining | Progress::Live | Progress::Rejoining => None,
+        };
+        let topics: Vec<_> = subscriptions.iter().filter_map(missed).collect();
+        topics.iter().for_each(|&(topic, _)| subscriptions.set_progress(topic, Progress::Rejoining));
+        topics
+    }
+
+    /// The topics of which it hears broadcasts.
+    pub(super) fn heard_topics(&self) -> Vec<(Topic, Dialect)> {
+        let subscriptions = self.subscriptions.borrow();
+        let heard = subscriptions.iter().filter(|(_, progress)| *progress != Progress::Joining);
+        heard.map(|(topic, _)| (topic, self.dialect)).collect()
+    }
+
+    fn fall_behind(&self, topic: Topic, since: u64) {
+        self.behind.set(self.behind.get() + 1);
+        self.subscriptions.borrow_mut().set_progress(topic, Progress::Behind { since });
+    }
+
+    fn too_slow(&self, topic: Topic) -> SessionEnd {
+        SessionEnd::TooSlow { topic: self.conversation.borrow().name(topic) }
+    }
+}
+
+/// How many times an outbox what was missed may take: it must arrive, and is bounded by what is kept.
+const MISSED_FACTOR: usize = 4;

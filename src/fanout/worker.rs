@@ -1,0 +1,407 @@
+//! One worker: a thread's connections, who of them listens to what, and the rounds that serve them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+use rustc_hash::FxHashMap;
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, warn};
+
+use super::connection::Connection;
+use super::round::{Frames, Round};
+use super::{Inbox, ShardCommand};
+use crate::clock::Clock;
+use crate::dialect::{Dialect, Since};
+use crate::market::{Millis, Topic};
+use crate::session::{Action, Conversation, Progress, SessionEnd};
+use crate::shard::{Broadcast, Join, Joined, Leave};
+
+/// How a worker treats its connections.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// The longest message of a client, in bytes.
+    pub message_bytes: usize,
+    /// What may wait for one client, in bytes.
+    pub outbox_bytes: usize,
+    /// A client that was not heard for so long is pinged.
+    pub ping: Millis,
+    /// How long it may take to answer.
+    pub pong_timeout: Millis,
+    /// How long a socket may take nothing of what waits for it.
+    pub stalled: Millis,
+}
+
+/// What a worker is told.
+pub enum ToWorker {
+    /// A client came.
+    Connect(NewConnection),
+    /// A frame for the subscribers of a topic.
+    Broadcast(Broadcast),
+    /// The beginning of a subscription.
+    Joined(Joined),
+    /// The server goes down: every client is told, and the worker ends when all are gone or
+    /// at this time.
+    ShutDown {
+        /// By the worker's clock.
+        until: Millis,
+    },
+}
+
+/// A client whose upgrade is done.
+pub struct NewConnection {
+    /// The socket, not blocking.
+    pub stream: std::net::TcpStream,
+    /// What was read behind the upgrade request.
+    pub early: Vec<u8>,
+    /// Makes its side of the conversation, on the worker's thread and at the worker's time.
+    pub conversation: Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>,
+    /// Held as long as the connection lives.
+    pub place: Box<dyn Send>,
+}
+
+/// What a worker shares with nobody.
+struct Worker {
+    id: u16,
+    config: WorkerConfig,
+    shards: Vec<Sender<ShardCommand>>,
+    /// The inboxes of all workers, its own among them.
+    workers: Vec<Arc<Inbox<ToWorker>>>,
+    clock: RefCell<Clock>,
+    connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
+    round: RefCell<Round>,
+    dirty: RefCell<Vec<Rc<Connection>>>,
+    scratch: RefCell<Vec<u8>>,
+    next_id: Cell<u64>,
+    until: Cell<Option<Millis>>,
+}
+
+/// Runs worker number `id` of `workers` on this thread until it is shut down.
+///
+/// # Errors
+/// When the thread cannot have a runtime of its own.
+pub fn run(
+    id: u16,
+    workers: Vec<Arc<Inbox<ToWorker>>>,
+    shards: Vec<Sender<ShardCommand>>,
+    config: WorkerConfig,
+) -> std::io::Result<()> {
+    let inbox = workers[usize::from(id)].clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let worker = Rc::new(Worker {
+        id,
+        config,
+        shards,
+        workers,
+        clock: RefCell::new(Clock::start()),
+        connections: RefCell::default(),
+        round: RefCell::new(Round::new()),
+        dirty: RefCell::default(),
+        scratch: RefCell::new(vec![0; SCRATCH]),
+        next_id: Cell::new(0),
+        until: Cell::new(None),
+    });
+    let _closed = CloseInbox(&inbox);
+    runtime.block_on(LocalSet::new().run_until(worker.serve(&inbox)));
+    Ok(())
+}
+
+/// Lets shards go that wait for a worker which has ended, however it ended.
+struct CloseInbox<'a>(&'a Inbox<ToWorker>);
+
+impl Drop for CloseInbox<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Worker {
+    async fn serve(self: Rc<Worker>, inbox: &Inbox<ToWorker>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = inbox.awake() => {}
+                _ = sweep.tick() => self.sweep(),
+            }
+            // A round: everything that has come goes into outboxes, then each touched connection is
+            // flushed once. Under load rounds grow by themselves, and with them the writes.
+            let mut taken = 0;
+            while let Some(message) = inbox.pop() {
+                self.take(message);
+                taken += 1;
+                if taken % ROUND == 0 {
+                    self.flush();
+                    tokio::task::yield_now().await;
+                }
+            }
+            self.flush();
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
+    fn now(&self) -> Millis {
+        self.clock.borrow_mut().now()
+    }
+
+    fn take(self: &Rc<Worker>, message: ToWorker) {
+        match message {
+            ToWorker::Broadcast(broadcast) => self.broadcast(broadcast),
+            ToWorker::Joined(joined) => self.joined(joined),
+            ToWorker::Connect(connection) => self.connect(connection),
+            ToWorker::ShutDown { until } => self.shut_down(until),
+        }
+    }
+
+    fn broadcast(&self, broadcast: Broadcast) {
+        if !self.round.borrow().unsettled.is_empty() {
+            // What the round holds so far goes to those who listened when it came.
+            self.send_round();
+            self.round.borrow_mut().settle();
+        }
+        self.round.borrow_mut().note(broadcast);
+    }
+
+    fn joined(&self, joined: Joined) {
+        let Some(connection) = self.connections.borrow().get(&joined.connection).cloned() else { return };
+        let Some(was) = connection.subscriptions.borrow_mut().answered(joined.topic) else { return };
+        match connection.join(joined, was) {
+            Ok(true) => {
+                if was == Progress::Joining {
+                    self.unsettle(&connection);
+                }
+                self.mark_dirty(&connection);
+            }
+            Ok(false) => {}
+            Err(end) => connection.end(&end, self.now()),
+        }
+    }
+
+    /// The connection's topics changed: before the next broadcast it is seated anew.
+    fn unsettle(&self, connection: &Rc<Connection>) {
+        if !connection.unsettled.replace(true) {
+            self.round.borrow_mut().unsettled.push(connection.clone());
+        }
+    }
+
+    fn connect(self: &Rc<Worker>, new: NewConnection) {
+        let stream = match TcpStream::from_std(new.stream) {
+            Ok(stream) => stream,
+            Err(error) => return warn!(%error, "a connection could not be taken over"),
+        };
+        let (id, now) = (self.next_id.get(), self.now());
+        self.next_id.set(id + 1);
+        let conversation = (new.conversation)(now);
+        let connection = Rc::new(Connection::new(id, stream, conversation, &self.config, now, new.place));
+        if self.until.get().is_some() {
+            connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
+        }
+        self.connections.borrow_mut().insert(id, connection.clone());
+        tokio::task::spawn_local(self.clone().converse(connection, new.early));
+    }
+
+    /// The life of one connection: what it says, and what it can take again.
+    async fn converse(self: Rc<Worker>, connection: Rc<Connection>, mut early: Vec<u8>) {
+        let mut actions = Vec::new();
+        connection.begin(&mut actions);
+        let taken = match early.is_empty() {
+            true => Ok(()),
+            false => connection.take(self.now(), &mut early, &mut actions),
+        };
+        self.act(&connection, &mut actions, taken).await;
+        drop(early);
+        while !connection.is_over() {
+            // All three branches may be dropped at any time without losing anything.
+            tokio::select! {
+                ready = connection.stream.readable() => {
+                    let read = match ready {
+                        Ok(()) => connection.read(self.now(), &mut self.scratch.borrow_mut(), &mut actions),
+                        Err(error) => Err(SessionEnd::Io(error)),
+                    };
+                    self.act(&connection, &mut actions, read).await;
+                }
+                ready = connection.stream.writable(), if connection.blocked.get() => {
+                    connection.blocked.set(false);
+                    match ready {
+                        Ok(()) => connection.flush(self.now()),
+                        Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
+                    }
+                }
+                () = connection.wake.notified() => {}
+            }
+            for (topic, since) in connection.take_caught_up() {
+                self.join(&connection, topic, None, Some(since)).await;
+            }
+        }
+        self.forget(&connection).await;
+    }
+
+    /// Does what a client's messages asked for, then ends the session if they were its last.
+    async fn act(
+        &self,
+        connection: &Rc<Connection>,
+        actions: &mut Vec<Action>,
+        read: Result<(), SessionEnd>,
+    ) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Reply(frame) => {
+                    if let Err(end) = connection.reply(&frame) {
+                        connection.end(&end, self.now());
+                    }
+                }
+                Action::Join { topic, since } => self.join(connection, topic, since, None).await,
+                Action::Leave { topic } => {
+                    connection.recount();
+                    self.unsettle(connection);
+                    self.leave(connection.dialect, topic).await;
+                }
+                Action::Publish(broadcast) => self.publish(broadcast).await,
+                Action::End(end) => connection.end(&end, self.now()),
+            }
+        }
+        match read {
+            Ok(()) => connection.flush(self.now()),
+            Err(end) => {
+                debug!(connection = connection.id, worker = self.id, ?end, "a session ends");
+                connection.end(&end, self.now());
+            }
+        }
+    }
+
+    async fn join(&self, connection: &Connection, topic: Topic, since: Option<Since>, missed: Option<u64>) {
+        let (dialect, worker, id) = (connection.dialect, self.id, connection.id);
+        let join = Join { topic, dialect, worker, connection: id, since, missed };
+        self.ask(topic, ShardCommand::Join(join)).await;
+    }
+
+    async fn leave(&self, dialect: Dialect, topic: Topic) {
+        self.ask(topic, ShardCommand::Leave(Leave { topic, dialect, worker: self.id })).await;
+    }
+
+    /// Sends a client's own broadcast to every worker. While one of them is full this connection
+    /// waits, and is not read.
+    async fn publish(&self, broadcast: Broadcast) {
+        for worker in &self.workers {
+            let mut message = ToWorker::Broadcast(broadcast.clone());
+            while let Err(back) = worker.try_send(message) {
+                message = back;
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
+    }
+
+    /// Sends a command to the topic's shard. While its queue is full this connection waits, and
+    /// reads nothing more: one that asks too much slows itself down.
+    async fn ask(&self, topic: Topic, mut command: ShardCommand) {
+        let shard = topic.symbol().map_or(0, |symbol| symbol.index() % self.shards.len());
+        while let Err(error) = self.shards[shard].try_send(command) {
+            match error {
+                TrySendError::Full(back) => command = back,
+                TrySendError::Disconnected(_) => return,
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn forget(&self, connection: &Rc<Connection>) {
+        self.send_round();
+        self.round.borrow_mut().unseat(connection);
+        self.connections.borrow_mut().remove(&connection.id);
+        let topics: Vec<Topic> = connection.subscriptions.borrow().iter().map(|(topic, _)| topic).collect();
+        for topic in topics {
+            self.leave(connection.dialect, topic).await;
+        }
+    }
+
+    fn mark_dirty(&self, connection: &Rc<Connection>) {
+        if !connection.dirty.replace(true) {
+            self.dirty.borrow_mut().push(connection.clone());
+        }
+    }
+
+    /// Ends a round: what it holds goes out, and then what waits for single connections.
+    fn flush(&self) {
+        self.send_round();
+        let mut dirty = std::mem::take(&mut *self.dirty.borrow_mut());
+        if dirty.is_empty() {
+            return;
+        }
+        let now = self.now();
+        for connection in dirty.drain(..) {
+            connection.dirty.set(false);
+            connection.flush(now);
+        }
+        *self.dirty.borrow_mut() = dirty;
+    }
+
+    fn send_round(&self) {
+        let mut round = self.round.borrow_mut();
+        if !round.is_empty() {
+            let now = self.now();
+            round.send(now, |connection, frames, written| self.keep(connection, frames, written, now));
+        }
+    }
+
+    /// Puts what a socket did not take into the connection's own outbox, frame by frame.
+    fn keep(&self, connection: &Rc<Connection>, frames: Frames<'_>, mut written: usize, now: Millis) {
+        for broadcast in frames {
+            let length = broadcast.frame.bytes().len();
+            if written >= length {
+                written -= length;
+                continue;
+            }
+            if written > 0 {
+                connection.keep(&broadcast.frame, std::mem::take(&mut written));
+                continue;
+            }
+            match connection.deliver(broadcast) {
+                Ok(true) => self.mark_dirty(connection),
+                Ok(false) => {}
+                Err(end) => return connection.end(&end, now),
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let now = self.now();
+        for connection in self.connections.borrow().values() {
+            connection.sweep(now, &self.config);
+        }
+    }
+
+    fn shut_down(&self, until: Millis) {
+        self.until.set(Some(until));
+        let now = self.now();
+        for connection in self.connections.borrow().values().filter(|connection| connection.is_open()) {
+            connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.get().is_some_and(|until| self.connections.borrow().is_empty() || self.now() >= until)
+    }
+}
+
+/// When a client should come back after a restart: spread, so that not all return at once.
+fn retry_in() -> Millis {
+    fastrand::i64(500..5_000)
+}
+
+/// How often deadlines are looked at. They are seconds; this is how late one may be.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// Messages after which connections are flushed although more have come.
+const ROUND: usize = 1_024;
+
+/// What one read takes at most. Lent to each connection in turn.
+const SCRATCH: usize = 64 << 10;
+
+/// How long to wait for room in a shard's queue.
+const ASK_AGAIN: Duration = Duration::from_millis(1);

@@ -1,0 +1,64 @@
+//! One connected client: what it may be told and why it ends, without sockets.
+
+mod close;
+mod native;
+mod subscriptions;
+pub mod websocket;
+
+pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};
+pub use native::{Native, SessionLimits, canonical};
+pub use subscriptions::{Progress, Subscriptions};
+
+use crate::dialect::{Dialect, Since};
+use crate::encode::Frame;
+use crate::market::{Millis, Topic};
+use crate::shard::Broadcast;
+
+/// One client's side of a connection: what it says goes in, what is to be done comes out.
+///
+/// Knows no socket. A dialect has one, and so has any other service on the same workers.
+pub trait Conversation {
+    /// Which words it uses.
+    fn dialect(&self) -> Dialect;
+
+    /// What happens before the client has said anything.
+    fn begin(&mut self, _topics: &mut Subscriptions, _actions: &mut Vec<Action>) {}
+
+    /// Takes a message in, and says what is to be done, in order.
+    fn receive(&mut self, now: Millis, said: Said<'_>, topics: &mut Subscriptions, actions: &mut Vec<Action>);
+
+    /// What a topic is called, for people.
+    fn name(&self, topic: Topic) -> String;
+}
+
+/// A message of a client.
+#[derive(Clone, Copy, Debug)]
+pub enum Said<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+}
+
+/// What is to be done about a message.
+#[derive(Debug)]
+pub enum Action {
+    /// Send this.
+    Reply(Frame),
+    /// Ask the topic's shard for its beginning; the subscription has begun.
+    Join {
+        /// The topic.
+        topic: Topic,
+        /// What the client last heard of it.
+        since: Option<Since>,
+    },
+    /// Tell the topic's shard that there is one listener less; the subscription has ended.
+    Leave {
+        /// The topic.
+        topic: Topic,
+    },
+    /// Send this to all who listen, on every worker.
+    Publish(Broadcast),
+    /// End the connection.
+    End(SessionEnd),
+}

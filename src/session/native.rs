@@ -1,0 +1,315 @@
+//! The conversation with a native client: what it may ask for, and what it is answered.
+
+use std::sync::Arc;
+
+use super::{Action, Conversation, Said, Subscriptions};
+use crate::dialect::{Command, Dialect, Refusal, RefusalCode, Since, native};
+use crate::market::{BadTopic, Millis, SymbolTable, Symbols, Topic};
+
+/// The conversation with one native client.
+#[derive(Debug)]
+pub struct Native {
+    symbols: Arc<Symbols>,
+    limits: SessionLimits,
+    allowance: Allowance,
+}
+
+/// What one client may use.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// Topics that it may be subscribed to at once.
+    pub subscriptions: usize,
+    /// Messages a second in the long run.
+    pub messages_per_second: u32,
+    /// Messages at once.
+    pub messages_burst: u32,
+}
+
+impl Native {
+    /// A conversation that begins at `now`.
+    pub fn new(symbols: Arc<Symbols>, limits: SessionLimits, now: Millis) -> Native {
+        let allowance = Allowance { left: f64::from(limits.messages_burst), since: now };
+        Native { symbols, limits, allowance }
+    }
+
+    fn act(&self, now: Millis, text: &str, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+        match native::read(text) {
+            Ok(Command::Subscribe { id, topics: asked }) => self.subscribe(id, asked, topics, actions),
+            Ok(Command::Unsubscribe { id, topics: asked }) => self.unsubscribe(id, asked, topics, actions),
+            Ok(Command::List { id }) => {
+                let table = self.symbols.table();
+                let names: Vec<_> =
+                    topics.in_order().into_iter().map(|topic| canonical(topic, &table)).collect();
+                let names = names.iter().map(String::as_str);
+                actions.push(Action::Reply(native::listed(id.as_deref(), names)));
+            }
+            Ok(Command::Ping { id }) => actions.push(Action::Reply(native::pong(id.as_deref(), now))),
+            Ok(Command::Auth { id, token: _ }) => {
+                let message =
+                    "this server has no key to check tokens with: public topics need none".to_owned();
+                refuse(Refusal { id, code: RefusalCode::Unauthorized, message, topic: None }, actions);
+            }
+            Err(refusal) => refuse(refusal, actions),
+        }
+    }
+
+    fn subscribe(
+        &self,
+        id: Option<String>,
+        asked: Vec<(String, Option<Since>)>,
+        topics: &mut Subscriptions,
+        actions: &mut Vec<Action>,
+    ) {
+        let table = self.symbols.table();
+        let (mut names, mut joins, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, since) in asked {
+            match self.find(&name, &table) {
+                Ok(topic) if topics.contains(topic) => names.push(canonical(topic, &table)),
+                Ok(_) if topics.len() >= self.limits.subscriptions => {
+                    let most = self.limits.subscriptions;
+                    let message =
+                        format!("a connection has at most {most} topics: unsubscribe some, or open another");
+                    refusals.push((RefusalCode::TooManySubscriptions, message, name));
+                }
+                Ok(topic) => {
+                    topics.begin(topic);
+                    names.push(canonical(topic, &table));
+                    joins.push(Action::Join { topic, since });
+                }
+                Err((code, message)) => refusals.push((code, message, name)),
+            }
+        }
+        if refusals.is_empty() || !names.is_empty() {
+            let names = names.iter().map(String::as_str);
+            actions.push(Action::Reply(native::subscribed(id.as_deref(), names)));
+        }
+        refuse_topics(&id, refusals, actions);
+        actions.append(&mut joins);
+    }
+
+    fn unsubscribe(
+        &self,
+        id: Option<String>,
+        asked: Vec<String>,
+        topics: &mut Subscriptions,
+        actions: &mut Vec<Action>,
+    ) {
+        let table = self.symbols.table();
+        let (mut names, mut leaves, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+        for name in asked {
+            match self.find(&name, &table) {
+                Ok(topic) if topics.end(topic) => {
+                    names.push(canonical(topic, &table));
+                    leaves.push(Action::Leave { topic });
+                }
+                Ok(_) => refusals.push((RefusalCode::NotSubscribed, "not subscribed to it".to_owned(), name)),
+                Err((code, message)) => refusals.push((code, message, name)),
+            }
+        }
+        actions.append(&mut leaves);
+        if refusals.is_empty() || !names.is_empty() {
+            let names = names.iter().map(String::as_str);
+            actions.push(Action::Reply(native::unsubscribed(id.as_deref(), names)));
+        }
+        refuse_topics(&id, refusals, actions);
+    }
+
+    fn find(&self, name: &str, table: &SymbolTable) -> Result<Topic, (RefusalCode, String)> {
+        let kind = name.split(':').next().unwrap_or_default();
+        if PRIVATE.contains(&kind) && !(kind == "trades" && name.contains(':')) {
+            let message = "a private topic needs a connection with a token".to_owned();
+            return Err((RefusalCode::Unauthorized, message));
+        }
+        Topic::parse(name, |symbol| table.id(symbol)).map_err(|bad| {
+            let code = match bad {
+                BadTopic::UnknownKind | BadTopic::UnknownInterval => RefusalCode::UnknownTopic,
+                BadTopic::UnknownSymbol { .. } => RefusalCode::UnknownSymbol,
+            };
+            (code, bad.to_string())
+        })
+    }
+}
+
+impl Conversation for Native {
+    fn dialect(&self) -> Dialect {
+        Dialect::Native
+    }
+
+    fn receive(
+        &mut self,
+        now: Millis,
+        said: Said<'_>,
+        topics: &mut Subscriptions,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.allowance.take(now, self.limits) {
+            let most = self.limits.messages_per_second;
+            let message = format!("at most {most} messages a second are acted on: send fewer, larger ones");
+            let code = RefusalCode::RateLimited;
+            return refuse(Refusal { id: None, code, message, topic: None }, actions);
+        }
+        match said {
+            Said::Text(text) => self.act(now, text, topics, actions),
+            Said::Binary(_) => {
+                let message = "messages are JSON text, not binary".to_owned();
+                refuse(Refusal { id: None, code: RefusalCode::BadMessage, message, topic: None }, actions);
+            }
+        }
+    }
+
+    fn name(&self, topic: Topic) -> String {
+        self.symbols.with(|table| canonical(topic, table))
+    }
+}
+
+/// A topic's canonical name.
+pub fn canonical(topic: Topic, table: &SymbolTable) -> String {
+    let symbol = topic.symbol().and_then(|id| table.name(id));
+    let mut name = Vec::new();
+    topic.write_name(symbol.map_or("", |symbol| symbol), &mut name);
+    String::from_utf8_lossy(&name).into_owned()
+}
+
+/// How many messages a client may still send: so many a second in the long run, so many at once.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    left: f64,
+    since: Millis,
+}
+
+impl Allowance {
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds since the last message, not money")]
+    fn take(&mut self, now: Millis, limits: SessionLimits) -> bool {
+        let passed = (now - self.since).max(0) as f64 / 1_000.0;
+        let grown = self.left + passed * f64::from(limits.messages_per_second);
+        (self.left, self.since) = (grown.min(f64::from(limits.messages_burst)), now);
+        let allowed = self.left >= 1.0;
+        if allowed {
+            self.left -= 1.0;
+        }
+        allowed
+    }
+}
+
+fn refuse(refusal: Refusal, actions: &mut Vec<Action>) {
+    actions.push(Action::Reply(native::error(&refusal)));
+}
+
+fn refuse_topics(
+    id: &Option<String>,
+    refusals: Vec<(RefusalCode, String, String)>,
+    actions: &mut Vec<Action>,
+) {
+    for (code, message, mut topic) in refusals {
+        // What a client wrote is repeated, but not at any length.
+        if topic.len() > MOST_REPEATED {
+            topic = topic.chars().take(MOST_REPEATED / 4).collect();
+        }
+        refuse(Refusal { id: id.clone(), code, message, topic: Some(topic) }, actions);
+    }
+}
+
+/// Topics of one user; they need a token.
+const PRIVATE: [&str; 8] =
+    ["orders", "trades", "balances", "deposits", "positions", "strategy", "llm", "user"];
+
+const MOST_REPEATED: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A conversation and its topics.
+    struct Client(Native, Subscriptions);
+
+    fn client(subscriptions: usize) -> Client {
+        let symbols = Arc::new(Symbols::new(10));
+        symbols.add("BTC/USD").unwrap();
+        symbols.add("ETHUSDT").unwrap();
+        let limits = SessionLimits { subscriptions, messages_per_second: 10, messages_burst: 20 };
+        Client(Native::new(symbols, limits, 0), Subscriptions::default())
+    }
+
+    /// Plays a message and shows what is done about it, one line each.
+    fn play(client: &mut Client, now: Millis, text: &str) -> Vec<String> {
+        let mut actions = Vec::new();
+        client.0.receive(now, Said::Text(text), &mut client.1, &mut actions);
+        let show = |action| match action {
+            Action::Reply(frame) => String::from_utf8_lossy(frame.payload()).into_owned(),
+            Action::Join { topic, since } => {
+                format!(
+                    "join {}{}",
+                    canonical(topic, &client.0.symbols.table()),
+                    if since.is_some() { " since" } else { "" }
+                )
+            }
+            Action::Publish(_) | Action::End(_) => panic!("no word of a native client does that"),
+            Action::Leave { topic } => format!("leave {}", canonical(topic, &client.0.symbols.table())),
+        };
+        actions.into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn one_bad_topic_does_not_spoil_the_others() {
+        let mut client = client(10);
+        let text = r#"{"op":"subscribe","id":1,"topics":["book:BTC/USD:20","nope","trades:XXX","kline:ETHUSDT:1m","orders"]}"#;
+        let done = play(&mut client, 0, text);
+        assert_eq!(
+            done[0],
+            r#"{"type":"ok","id":1,"op":"subscribe","topics":["book:BTC/USD:20:raw","kline:ETHUSDT:1m"]}"#
+        );
+        assert!(
+            done[1].contains(r#""code":"UNKNOWN_TOPIC""#) && done[1].ends_with(r#""topic":"nope"}"#),
+            "{}",
+            done[1]
+        );
+        assert!(done[2].contains(r#""code":"UNKNOWN_SYMBOL""#), "{}", done[2]);
+        assert!(done[3].contains(r#""code":"UNAUTHORIZED""#), "{}", done[3]);
+        assert_eq!(done[4..], ["join book:BTC/USD:20:raw", "join kline:ETHUSDT:1m"]);
+    }
+
+    #[test]
+    fn a_topic_is_joined_once_and_left_once() {
+        let mut client = client(10);
+        assert_eq!(play(&mut client, 0, r#"{"op":"subscribe","topics":["ticker:*","ticker:*"]}"#).len(), 2);
+        assert_eq!(play(&mut client, 0, r#"{"op":"subscribe","topics":["ticker:*"]}"#).len(), 1);
+        let left = play(&mut client, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
+        assert_eq!(left, ["leave ticker:*", r#"{"type":"ok","op":"unsubscribe","topics":["ticker:*"]}"#]);
+        let again = play(&mut client, 0, r#"{"op":"unsubscribe","topics":["ticker:*"]}"#);
+        assert!(again[0].contains("NOT_SUBSCRIBED"), "{again:?}");
+    }
+
+    #[test]
+    fn the_list_is_in_the_order_of_asking() {
+        let mut client = client(10);
+        play(
+            &mut client,
+            0,
+            r#"{"op":"subscribe","topics":["trades:ETHUSDT","book:BTC/USD","ticker:BTC/USD"]}"#,
+        );
+        let list = play(&mut client, 0, r#"{"op":"list","id":"x"}"#);
+        assert_eq!(
+            list,
+            [
+                r#"{"type":"ok","id":"x","op":"list","topics":["trades:ETHUSDT","book:BTC/USD","ticker:BTC/USD"]}"#
+            ]
+        );
+    }
+
+    #[test]
+    fn too_many_topics_are_refused_one_by_one() {
+        let mut client = client(1);
+        let done = play(&mut client, 0, r#"{"op":"subscribe","topics":["trades:ETHUSDT","book:BTC/USD"]}"#);
+        assert!(done[1].contains("TOO_MANY_SUBSCRIPTIONS") && done[2] == "join trades:ETHUSDT", "{done:?}");
+    }
+
+    #[test]
+    fn messages_beyond_the_rate_are_answered_and_not_acted_on() {
+        let mut client = client(10);
+        for _ in 0..20 {
+            assert!(play(&mut client, 0, r#"{"op":"ping"}"#)[0].contains("ok"));
+        }
+        assert!(play(&mut client, 0, r#"{"op":"ping"}"#)[0].contains("RATE_LIMITED"));
+        assert!(play(&mut client, 100, r#"{"op":"ping"}"#)[0].contains("ok"));
+    }
+}
