@@ -14,6 +14,7 @@ use tickcast::state::Board;
 /// The shard behind a feed, in one thread.
 struct Direct {
     shard: Shard,
+    #[allow(clippy::vec_box, reason = "a sink is given boxes, and keeps them")]
     spare: Vec<Box<BookChange>>,
 }
 

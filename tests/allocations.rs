@@ -1,5 +1,6 @@
 //! Counts what is allocated: nothing per message once warm, and how much a thousand symbols take.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+#![allow(clippy::print_stdout, reason = "what was left out, and what was measured, is said")]
 
 use std::alloc::System;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,7 @@ impl Outlet for Nobody {
 
 struct Direct {
     shard: Shard,
+    #[allow(clippy::vec_box, reason = "a sink is given boxes, and keeps them")]
     spare: Vec<Box<BookChange>>,
 }
 

@@ -1,5 +1,6 @@
 //! `PROTOCOL.md` promises only what the code does: its checksums, and its messages as a stream.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+#![allow(clippy::print_stdout, reason = "what was left out, and what was measured, is said")]
 
 mod support;
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "no bench uses all of it")]
 #![allow(unreachable_pub, reason = "every bench is a crate of its own, and this belongs to several")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on stops here")]
+#![allow(clippy::vec_box, reason = "a sink is given boxes, and keeps them")]
 
 use std::ops::Range;
 use std::path::Path;
@@ -52,7 +53,10 @@ impl Session {
             let what = match record.kind {
                 RecordKind::Frame => What::Frame,
                 RecordKind::Depth { .. } => What::Depth,
-                _ => continue,
+                RecordKind::Connected
+                | RecordKind::Instruments
+                | RecordKind::Bar { .. }
+                | RecordKind::Unreadable { .. } => continue,
             };
             session.push(record.received, what, record.payload);
         }

@@ -1,21 +1,24 @@
 //! One symbol: its state, its topics, and what an event makes of both.
 
+mod statistics;
+mod traded;
+
 use std::sync::Arc;
 
 use tracing::warn;
 
 use super::topics::{KlineTopic, LatestTopic, ticker_topics};
-use super::{BarsClose, Class, Due, Interest, Outlet, ShardConfig};
+pub(super) use traded::is_plausible;
+
+use super::{Class, Due, Interest, Outlet, ShardConfig};
 use crate::coalesce::{BookTopic, Flush, Flushed, Offer};
 use crate::dialect::Dialect;
 use crate::encode::Frame;
 use crate::market::{
-    Bar, BarKind, BookChange, BookView, Decimal, Depth, Event, Interval, Millis, Scale, SourceBar, Speed,
-    StaleReason, SymbolId, TickerView, Topic, Total, Trade, Update, UpdateBody,
+    BookChange, BookView, Depth, Event, Interval, Millis, Scale, Speed, StaleReason, SymbolId, TickerView,
+    Topic, Update, UpdateBody,
 };
-use crate::state::{
-    BarChange, Bars, Book, BookSnapshot, BookStatus, Cell, SymbolCells, Tape, Ticker, TickerSnapshot, Traded,
-};
+use crate::state::{Bars, Book, BookSnapshot, BookStatus, Cell, SymbolCells, Tape, Ticker, TickerSnapshot};
 
 /// Everything about one symbol. Its shard is the only writer.
 #[derive(Debug)]
@@ -316,183 +319,6 @@ impl SymbolState {
         slot.interest.send_after(follows, topic, Class::Conflated, &update, turn.out);
     }
 
-    fn trade<O: Outlet>(&mut self, trade: Trade, turn: &mut Turn<'_, O>) {
-        let scale = self.book.scale();
-        let live = matches!(turn.config.bars_close, BarsClose::After(_));
-        let in_time = is_plausible(trade.time) && !(live && trade.time.abs_diff(turn.now) > DAY);
-        // A trade that is refused for its time must not make the scale grow.
-        let price = if in_time { self.book.price(trade.price).ok() } else { None };
-        let Some(price) = price else {
-            self.counts.trades_refused += 1;
-            if self.counts.trades_refused.is_power_of_two() {
-                let refused = self.counts.trades_refused;
-                warn!(symbol = &*self.name, price = %trade.price, time = trade.time, refused, "a trade was refused");
-            }
-            return;
-        };
-        if self.follow_scale(scale) {
-            self.show_books_anew(turn);
-        }
-        let traded = Traded {
-            time: trade.time,
-            price,
-            count: trade.count.into(),
-            volume: trade.quantity.into(),
-            quote_volume: Total::product(price.to_decimal(self.book.scale()), trade.quantity),
-            taker_bought: trade.taker == Some(crate::market::Side::Bid),
-        };
-        self.feed_bars(turn, |bars, mut hear| bars.trade(&traded, &mut hear));
-        self.ticker.trade(&traded);
-        self.send_trade(trade, price.to_decimal(self.book.scale()), turn);
-        self.ticker_changed(Old::Whole, turn);
-    }
-
-    fn send_trade<O: Outlet>(&mut self, trade: Trade, price: Decimal, turn: &mut Turn<'_, O>) {
-        if self.trades.is_empty() {
-            self.tape.push(trade, turn.now);
-            return;
-        }
-        let topic = Topic::Trades { symbol: self.id };
-        let update = Update {
-            topic,
-            symbol: &self.name,
-            scale: self.book.scale(),
-            epoch: &self.epoch,
-            seq: self.tape.last_seq() + 1,
-            taken_in: turn.now,
-            body: UpdateBody::Trade { trade: &trade, price },
-        };
-        self.trades.send(topic, Class::Lossless, &update, turn.out);
-        self.tape.push(trade, turn.now);
-    }
-
-    fn source_bar<O: Outlet>(&mut self, bar: &SourceBar, turn: &mut Turn<'_, O>) {
-        let scale = self.book.scale();
-        let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| self.book.price(price));
-        if self.follow_scale(scale) {
-            self.show_books_anew(turn);
-        }
-        let ([Ok(_), Ok(_), Ok(_), Ok(_)], true) = (prices, is_plausible(bar.open_time)) else {
-            self.counts.bars_left_out += 1;
-            return;
-        };
-        // Read again at the scale that holds all four.
-        let at_scale = |price: Decimal| price.at_scale(self.book.scale()).unwrap_or_default();
-        let whole = Bar {
-            open_time: bar.open_time,
-            close_time: bar.interval.close_time(bar.open_time),
-            open: at_scale(bar.open),
-            high: at_scale(bar.high),
-            low: at_scale(bar.low),
-            close: at_scale(bar.close),
-            trades: bar.trades,
-            volume: bar.volume.into(),
-            quote_volume: bar.quote_volume.into(),
-            taker_volume: bar.taker_volume.into(),
-            taker_quote_volume: bar.taker_quote_volume.into(),
-        };
-        let mut used = false;
-        self.feed_bars(turn, |bars, mut hear| {
-            used = bars.source_bar(bar.interval, &whole, bar.closed, &mut hear);
-        });
-        if !used {
-            self.counts.bars_left_out += 1;
-        } else if bar.closed && bar.interval == Interval::M1 && bar.trades > 0 {
-            self.ticker.minute(&whole);
-            self.ticker_changed(Old::Whole, turn);
-        }
-    }
-
-    /// Closes the bars whose time is over at `time`.
-    pub(super) fn advance_bars<O: Outlet>(&mut self, time: Millis, turn: &mut Turn<'_, O>) {
-        self.feed_bars(turn, |bars, mut hear| bars.advance(time, &mut hear));
-    }
-
-    /// Lets what is older than a day leave the statistics.
-    pub(super) fn advance_ticker<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
-        if self.ticker.advance(turn.now) {
-            self.ticker_changed(Old::Whole, turn);
-        }
-    }
-
-    /// Lets `feed` change the bars, tells of closed and corrected ones at once and of open ones as
-    /// their throttles allow.
-    fn feed_bars<O: Outlet>(
-        &mut self,
-        turn: &mut Turn<'_, O>,
-        feed: impl FnOnce(&mut Bars, &mut dyn FnMut(BarChange<'_>)),
-    ) {
-        let (klines, names) = (&mut self.klines, (&*self.name, &*self.epoch, self.id, self.book.scale()));
-        let mut changed = [false; Interval::ALL.len()];
-        feed(&mut self.bars, &mut |change| match change {
-            BarChange::Open(interval) => changed[interval as usize] = true,
-            BarChange::Closed(interval, bar) => {
-                let kline = &mut klines[interval as usize];
-                let seq = kline.close(turn.config.bars_kept);
-                send_bar(kline, names, seq, bar, BarKind::Closed, turn);
-            }
-            BarChange::Corrected(interval, bar) => {
-                let kline = &mut klines[interval as usize];
-                kline.latest.seq += 1;
-                let seq = kline.latest.seq;
-                send_bar(kline, names, seq, bar, BarKind::Correction, turn);
-            }
-        });
-        for interval in Interval::ALL.into_iter().filter(|&interval| changed[interval as usize]) {
-            let latest = &mut self.klines[interval as usize].latest;
-            if !latest.interest.is_empty() {
-                match latest.throttle.offer(turn.now) {
-                    Offer::Now => self.send_open_bar(interval, false, turn),
-                    Offer::At(tick) => turn.due.push(tick, Topic::Kline { symbol: self.id, interval }),
-                    Offer::Waiting => {}
-                }
-            }
-        }
-    }
-
-    fn send_open_bar<O: Outlet>(&mut self, interval: Interval, on_tick: bool, turn: &mut Turn<'_, O>) {
-        let names = (&*self.name, &*self.epoch, self.id, self.book.scale());
-        let kline = &mut self.klines[interval as usize];
-        if let Some(bar) = self.bars.series(interval).open() {
-            kline.latest.throttle.mark_sent(turn.now, on_tick);
-            kline.latest.seq += 1;
-            let seq = kline.latest.seq;
-            send_bar(kline, names, seq, bar, BarKind::Open, turn);
-        }
-    }
-
-    fn ticker_changed<O: Outlet>(&mut self, old: Old, turn: &mut Turn<'_, O>) {
-        (self.touched.ticker, self.view_is_old) = (true, self.view_is_old.max(old));
-        for speed in Speed::ALL {
-            let latest = &mut self.tickers[speed as usize];
-            if !latest.interest.is_empty() {
-                match latest.throttle.offer(turn.now) {
-                    Offer::Now => self.send_ticker(speed, false, turn),
-                    Offer::At(tick) => turn.due.push(tick, Topic::Ticker { symbol: self.id, speed }),
-                    Offer::Waiting => {}
-                }
-            }
-        }
-    }
-
-    fn send_ticker<O: Outlet>(&mut self, speed: Speed, on_tick: bool, turn: &mut Turn<'_, O>) {
-        self.ticker();
-        let latest = &mut self.tickers[speed as usize];
-        latest.throttle.mark_sent(turn.now, on_tick);
-        latest.seq += 1;
-        let topic = Topic::Ticker { symbol: self.id, speed };
-        let update = Update {
-            topic,
-            symbol: &self.name,
-            scale: self.book.scale(),
-            epoch: &self.epoch,
-            seq: latest.seq,
-            taken_in: turn.now,
-            body: UpdateBody::Ticker { ticker: &self.view, first: false },
-        };
-        latest.interest.send(topic, Class::Conflated, &update, turn.out);
-    }
-
     /// A topic's tick has come.
     pub(super) fn tick<O: Outlet>(&mut self, topic: Topic, turn: &mut Turn<'_, O>) {
         match topic {
@@ -559,11 +385,6 @@ impl SymbolState {
     }
 }
 
-/// Whether a source's time is one that can be reckoned with: before the year 10000.
-pub(super) fn is_plausible(time: Millis) -> bool {
-    (0..253_402_300_800_000).contains(&time)
-}
-
 /// The levels and numbers of a flush as an update shows them.
 pub(super) fn view(flush: &Flush) -> BookView<'_> {
     BookView {
@@ -575,21 +396,3 @@ pub(super) fn view(flush: &Flush) -> BookView<'_> {
         checksum: flush.checksum,
     }
 }
-
-fn send_bar<O: Outlet>(
-    kline: &KlineTopic,
-    (symbol, epoch, id, scale): (&str, &str, SymbolId, Scale),
-    seq: u64,
-    bar: &Bar,
-    kind: BarKind,
-    turn: &mut Turn<'_, O>,
-) {
-    let interval = kline.interval;
-    let topic = Topic::Kline { symbol: id, interval };
-    let body = UpdateBody::Kline { interval, bar, kind };
-    let update = Update { topic, symbol, scale, epoch, seq, taken_in: turn.now, body };
-    let class = if kind == BarKind::Open { Class::Conflated } else { Class::Lossless };
-    kline.latest.interest.send(topic, class, &update, turn.out);
-}
-
-const DAY: u64 = 86_400_000;

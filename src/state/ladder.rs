@@ -153,20 +153,28 @@ impl Ladder {
         self.levels.iter_mut().for_each(|level| level.price.0 /= factor);
     }
 
-    /// Where `price` stands, or where it would have to be put in. Doubles its steps from the best:
-    /// the usual change is found after two or three comparisons, whatever the depth.
+    /// Where `price` stands, or where it would have to be put in.
     #[inline]
     fn find(&self, price: Price) -> Result<usize, usize> {
+        // One comparison a step: which way it goes is settled here and not at every level.
+        let at = match self.side {
+            Side::Bid => self.first_not(|level| level.price < price),
+            Side::Ask => self.first_not(|level| level.price > price),
+        };
+        if self.levels.get(at).is_some_and(|level| level.price == price) { Ok(at) } else { Err(at) }
+    }
+
+    /// The first level that is not `worse`, as all behind it are not. Doubles its steps from the
+    /// best: the usual change is found after two or three comparisons, whatever the depth.
+    #[inline]
+    fn first_not(&self, worse: impl Fn(&Level) -> bool) -> usize {
         let length = self.levels.len();
         let mut step = 4;
-        while step < length && self.side.rank(self.levels[length - step].price, price).is_lt() {
+        while step < length && !worse(&self.levels[length - step]) {
             step *= 2;
         }
         let from = length.saturating_sub(step);
-        self.levels[from..]
-            .binary_search_by(|level| self.side.rank(price, level.price))
-            .map(|at| from + at)
-            .map_err(|at| from + at)
+        from + self.levels[from..].partition_point(worse)
     }
 
     /// The invariants near one price; the whole side would make debug builds useless on deep books.

@@ -23,7 +23,7 @@ fn kinds(told: &[Value]) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn each<'a>(kind: &'a str) -> Vec<(&'a str, &'static str)> {
+fn each(kind: &str) -> Vec<(&str, &'static str)> {
     TOPICS.iter().map(|&topic| (kind, topic)).collect()
 }
 

@@ -148,7 +148,14 @@ impl Held {
         let list = match data {
             Value::Array(list) if all => list.as_slice(),
             one if !all => std::slice::from_ref(one),
-            _ => return Err("ticker:* carries an array, and nothing else does".into()),
+            Value::Array(_)
+            | Value::Object(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_) => {
+                return Err("ticker:* carries an array, and nothing else does".into());
+            }
         };
         for one in list {
             let symbol = text(one, "symbol")?;
@@ -211,7 +218,8 @@ impl Book {
 
     fn change(&mut self, data: &Value, depth: usize) -> Checked {
         expect(self.good, "a delta for a stale book")?;
-        expect(number(data, "lastUpdateId")? > self.last_update_id, "lastUpdateId does not rise")?;
+        // Not always above: the first diff of futures may end where the snapshot did.
+        expect(number(data, "lastUpdateId")? >= self.last_update_id, "lastUpdateId went back")?;
         for (side, name) in [(true, "bids"), (false, "asks")] {
             for (price, quantity) in levels(data, name)? {
                 let key = self.key(price)?;

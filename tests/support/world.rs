@@ -31,6 +31,7 @@ pub struct World {
     pub compared: u64,
     keep: bool,
     out: Said,
+    #[allow(clippy::vec_box, reason = "a sink is given boxes, and keeps them")]
     spare: Vec<Box<BookChange>>,
     last: HashMap<Topic, Millis>,
     ticking: bool,
@@ -206,7 +207,7 @@ impl World {
         }
         told.dedup();
         // Not before all workers were served: a topic has members on each.
-        told.into_iter().for_each(|topic| self.compare(topic, self.broadcasts % 25 == 0));
+        told.into_iter().for_each(|topic| self.compare(topic, self.broadcasts.is_multiple_of(25)));
     }
 
     fn remember(&mut self, message: Value) {
