@@ -1,4 +1,41 @@
-//! tickcast: a low-latency market-data streaming engine.
+//! tickcast takes market data in, keeps every symbol's book, ticker, bars and trades, and streams
+//! them to thousands of clients with one encoding per update.
+//!
+//! A client that follows the rules of `PROTOCOL.md` always holds the exact state, however slow it is;
+//! an update costs one encoding and no copy of its own for each client, however many get it.
+//!
+//! ```text
+//!                  ┌──────────── first picture on subscribe ────────────┐
+//!                  │                                                    ▼
+//! sources ─▶ ingest ─▶ state ─▶ coalesce ─▶ encode/dialect ─▶ fanout ─▶ socket
+//!             parse     apply     when         bytes, once      who        │
+//!                       publish   and what     per dialect      gets it    │
+//!                                                    ▲                     │
+//!                                session: what a client says ◀─────────────┘
+//! ```
+//!
+//! | stage | owns |
+//! |---|---|
+//! | [`market`] | the vocabulary: symbols, exact numbers, intervals, events, topics, updates |
+//! | [`ingest`] | bytes → [`Event`](market::Event)s: venues, recordings, the simulator, sequence rules |
+//! | [`state`] | the ladders, bars, tickers and tapes; one writer each, lock-free snapshots for readers |
+//! | [`coalesce`] | when something is told and what of it: throttles, merged deltas, the pictures clients hold |
+//! | [`encode`], [`dialect`] | an update → the bytes that every client of a dialect gets |
+//! | [`shard`] | the stages above as one pure pipeline for the symbols of a thread |
+//! | [`session`] | one client's conversation: frames read strictly, commands, why it ends |
+//! | [`fanout`] | workers that own connections: one write per connection and round |
+//! | [`engine`], [`server`], [`cli`] | threads and queues; HTTP and upgrades; the commands a person types |
+//!
+//! A module uses only those that stand above it here (`tests/tidy` holds the arrows). The stages up to
+//! [`shard`] know no socket, thread or clock: `now` is an argument.
+//!
+//! | state | written by | read by | handed over through |
+//! |---|---|---|---|
+//! | ladders, bars, tape | the shard that owns the symbol | nobody else | function call |
+//! | current book and ticker | its one writer | any thread | `ArcSwap`, borrowed in a closure |
+//! | pending changes | the shard | nobody else | function call |
+//! | audiences, outboxes | the worker that owns the connection | that worker | bounded inbox |
+//! | conversation | its connection's task | nobody else | function call |
 
 pub mod cli;
 pub mod clock;

@@ -3,6 +3,7 @@
 //! A worker is one thread with a runtime of its own; nothing in it is shared and nothing locked.
 //! Shards hand it frames through a bounded [`Inbox`]; it asks them through theirs.
 
+mod asking;
 mod audience;
 mod connection;
 mod delivery;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
@@ -16,10 +16,9 @@ use super::connection::Connection;
 use super::round::{Frames, Round};
 use super::{Inbox, ShardCommand};
 use crate::clock::Clock;
-use crate::dialect::{Dialect, Since};
 use crate::market::{Millis, Topic};
 use crate::session::{Action, Conversation, Progress, SessionEnd};
-use crate::shard::{Broadcast, Join, Joined, Leave};
+use crate::shard::{Broadcast, Joined};
 
 /// How a worker treats its connections.
 #[derive(Clone, Debug)]
@@ -65,12 +64,12 @@ pub struct NewConnection {
 }
 
 /// What a worker shares with nobody.
-struct Worker {
-    id: u16,
+pub(super) struct Worker {
+    pub(super) id: u16,
     config: WorkerConfig,
-    shards: Vec<Sender<ShardCommand>>,
+    pub(super) shards: Vec<Sender<ShardCommand>>,
     /// The inboxes of all workers, its own among them.
-    workers: Vec<Arc<Inbox<ToWorker>>>,
+    pub(super) workers: Vec<Arc<Inbox<ToWorker>>>,
     clock: RefCell<Clock>,
     connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
     round: RefCell<Round>,
@@ -275,41 +274,6 @@ impl Worker {
         }
     }
 
-    async fn join(&self, connection: &Connection, topic: Topic, since: Option<Since>, missed: Option<u64>) {
-        let (dialect, worker, id) = (connection.dialect, self.id, connection.id);
-        let join = Join { topic, dialect, worker, connection: id, since, missed };
-        self.ask(topic, ShardCommand::Join(join)).await;
-    }
-
-    async fn leave(&self, dialect: Dialect, topic: Topic) {
-        self.ask(topic, ShardCommand::Leave(Leave { topic, dialect, worker: self.id })).await;
-    }
-
-    /// Sends a client's own broadcast to every worker. While one of them is full this connection
-    /// waits, and is not read.
-    async fn publish(&self, broadcast: Broadcast) {
-        for worker in &self.workers {
-            let mut message = ToWorker::Broadcast(broadcast.clone());
-            while let Err(back) = worker.try_send(message) {
-                message = back;
-                tokio::time::sleep(ASK_AGAIN).await;
-            }
-        }
-    }
-
-    /// Sends a command to the topic's shard. While its queue is full this connection waits, and
-    /// reads nothing more: one that asks too much slows itself down.
-    async fn ask(&self, topic: Topic, mut command: ShardCommand) {
-        let shard = topic.symbol().map_or(0, |symbol| symbol.index() % self.shards.len());
-        while let Err(error) = self.shards[shard].try_send(command) {
-            match error {
-                TrySendError::Full(back) => command = back,
-                TrySendError::Disconnected(_) => return,
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-    }
-
     async fn forget(&self, connection: &Rc<Connection>) {
         self.send_round();
         self.round.borrow_mut().unseat(connection);
@@ -402,6 +366,3 @@ const ROUND: usize = 1_024;
 
 /// What one read takes at most. Lent to each connection in turn.
 const SCRATCH: usize = 64 << 10;
-
-/// How long to wait for room in a shard's queue.
-const ASK_AGAIN: Duration = Duration::from_millis(1);
