@@ -67,13 +67,13 @@ pub struct ServeArgs {
     /// The symbols asked of the source, as the venue writes them
     #[arg(long, value_name = "A,B,...")]
     pub symbols: Option<String>,
-    /// A folder for durable data; without it nothing is written to disk
+    /// A folder for durable data (nothing is kept on disk yet)
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<String>,
     /// A TOML file of settings; the README lists all of them
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Development mode: a client without a token is a test user; on loopback addresses only
+    /// Development mode; on loopback addresses only
     #[arg(long)]
     pub dev: bool,
     /// Events a second of the simulated source, over all symbols [default: 2000]

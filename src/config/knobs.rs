@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 42] = [
+pub const KNOBS: [Knob; 41] = [
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -68,9 +68,9 @@ pub const KNOBS: [Knob; 42] = [
         "The symbols asked of the source, as the venue writes them. A venue needs at least one; the simulator makes some up; a replay takes what its files hold.")
         .flag("--symbols").unset("the source's own"),
     knob("data_dir", Setting::Folder(|c| &mut c.data_dir),
-        "Where durable data is kept. Without it nothing is written to disk.").flag("--data-dir"),
+        "Where durable data is kept. Nothing is kept on disk yet: what is set here is only noted, and said at the start.").flag("--data-dir"),
     knob("dev", Setting::Switch(|c| &mut c.dev),
-        "Development mode: a TradeWithAI client without a token is a test user. Refused on any address but loopback. `NODE_ENV=development` turns it on.")
+        "Development mode, for one machine: refused on any address but loopback. `NODE_ENV=development` turns it on.")
         .flag("--dev").variable("NODE_ENV"),
     knob("allowed_origins", Setting::Origins(|c| &mut c.allowed_origins),
         "The web pages that may connect, as origins (`https://example.com`); in the environment separated by commas.")
@@ -99,8 +99,6 @@ pub const KNOBS: [Knob; 42] = [
     knob("binance.silence_ms", whole(ChosenTime(|c| &mut c.binance.silence), MS, 1_000, 60 * MINUTE_MS),
         "A connection on which nothing arrives this long, not even a ping, is opened anew. The venue pings every 20 s on spot and every 3 min on futures; the default is 40 s more.")
         .unset("60000 on spot, 220000 on futures"),
-    knob("binance.stale_after_ms", whole(Time(|c| &mut c.binance.stale_after), MS, 0, 10 * MINUTE_MS),
-        "A book whose best bid stays at or above its best ask this long is stale and fetched anew. Venues cross for moments; shorter means needless snapshots."),
 
     knob("book.levels_most", whole(Count(|c| &mut c.book.levels_most), " of levels", 50, MILLION),
         "Levels kept a side; the worst beyond it are dropped. Full spot books have up to 10,000; each level takes 24 bytes."),

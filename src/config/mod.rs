@@ -105,8 +105,6 @@ pub struct Binance {
     pub depth: Duration,
     /// A connection that says nothing this long is opened anew; none goes by the venue's pings.
     pub silence: Option<Duration>,
-    /// A book that stays crossed this long is stale.
-    pub stale_after: Duration,
 }
 
 /// `[book]`: what is kept of a book.
@@ -231,8 +229,11 @@ impl Config {
         let mut warnings: Vec<String> = unused
             .map(|secret| format!("{} is set and has no effect: {}", secret.variable, secret.unused))
             .collect();
+        if self.data_dir.is_some() {
+            warnings.push("data_dir is set and has no effect: nothing is kept on disk yet".into());
+        }
         if self.dev {
-            warnings.push("development mode: clients without a token are let in as a test user".into());
+            warnings.push("development mode: fit for this machine alone".into());
         }
         warnings
     }
@@ -257,7 +258,6 @@ impl Default for Config {
                 rest_url: None,
                 depth: Duration::from_millis(100),
                 silence: None,
-                stale_after: Duration::from_secs(5),
             },
             book: Book { levels_most: at_least_one(20_000) },
             bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(64), most_flat_bars: 1_440 },
