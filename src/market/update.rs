@@ -149,16 +149,18 @@ pub struct TickerView {
     pub open_price: Option<Total>,
     /// Absolute change over the window.
     pub price_change: Option<Total>,
-    /// Change in percent, two decimals.
-    pub price_change_percent: Option<Total>,
+    /// Change in percent as the venue says it; see [`TickerView::price_change_percent`].
+    pub official_percent: Option<Total>,
     /// Highest price.
     pub high: Option<Total>,
     /// Lowest price.
     pub low: Option<Total>,
     /// Base volume.
     pub volume: Option<Total>,
-    /// Quote volume.
+    /// Quote volume, exact; see [`TickerView::quote_volume_shown`].
     pub quote_volume: Option<Total>,
+    /// The fewest decimals that the quote volume is shown with.
+    pub quote_decimals: u8,
     /// Best bid and its quantity.
     pub bid: Option<(Total, Quantity)>,
     /// Best ask and its quantity.
@@ -171,6 +173,21 @@ pub struct TickerView {
     pub trades: u64,
     /// The source's time of the newest thing in it.
     pub time: Millis,
+}
+
+impl TickerView {
+    /// Change in percent, two decimals where the venue does not say it itself.
+    ///
+    /// Worked out when it is shown: it takes a long division, and a view is made anew far more often
+    /// than anybody reads it.
+    pub fn price_change_percent(&self) -> Option<Total> {
+        self.official_percent.or_else(|| self.price_change?.percent_of(self.open_price?))
+    }
+
+    /// Quote volume without needless zeros; worked out when it is shown, for the same reason.
+    pub fn quote_volume_shown(&self) -> Option<Total> {
+        self.quote_volume.map(|volume| volume.trimmed(self.quote_decimals))
+    }
 }
 
 /// Open, high, low, close and volumes of one interval.

@@ -159,6 +159,13 @@ impl Series {
     }
 
     fn trade(&mut self, trade: &Traded, report: &mut impl FnMut(BarChange<'_>)) {
+        // Nearly every trade: no calendar is needed to see that it belongs to the bar in progress.
+        if let Some(open) = &mut self.open
+            && (open.bar.open_time..open.bar.close_time).contains(&trade.time)
+        {
+            open.trade(trade);
+            return report(BarChange::Open(self.interval));
+        }
         let open_time = self.interval.open_time(trade.time);
         if open_time < self.floor || self.open.is_some_and(|open| open_time < open.bar.open_time) {
             return self.late(open_time, trade, report);

@@ -176,19 +176,16 @@ impl Ticker {
         let open = own.open_price.map(shown).or(self.minutes.front().map(|minute| at_scale(minute.open)));
         let last = own.last_price.map(shown).or(self.last.map(|(price, _)| at_scale(price)));
         let change = own.price_change.map(shown).or_else(|| difference(last, open));
-        let percent = own.price_change_percent.map(Total::from);
         *view = TickerView {
             last_price: last,
             open_price: open,
             price_change: change,
-            price_change_percent: percent.or_else(|| change?.percent_of(open?)),
+            official_percent: own.price_change_percent.map(Total::from),
             high: own.high.map(shown).or(self.extremes.map(|(high, _)| at_scale(high))),
             low: own.low.map(shown).or(self.extremes.map(|(_, low)| at_scale(low))),
             volume: own.volume.map(Total::from).or(Some(self.volume)),
-            quote_volume: own
-                .quote_volume
-                .map(Total::from)
-                .or_else(|| Some(self.quote_volume.trimmed(scale.decimals()))),
+            quote_volume: own.quote_volume.map(Total::from).or(Some(self.quote_volume)),
+            quote_decimals: own.quote_volume.map_or(scale.decimals(), Decimal::decimals),
             bid: None,
             ask: None,
             open_time: own.open_time.unwrap_or((self.newest + 1 - WINDOW_MINUTES) * MINUTE),
@@ -326,7 +323,7 @@ mod tests {
         ticker.trade(&trade(2_000, 11_000, 10));
         let after = view(&ticker);
         assert_eq!((text(after.last_price), text(after.high)), ("110.00".into(), "120.00".into()));
-        assert_eq!(text(after.price_change_percent), "10.00");
+        assert_eq!(text(after.price_change_percent()), "10.00");
         assert_eq!(after.close_time - after.open_time, 86_400_000);
     }
 
@@ -334,7 +331,7 @@ mod tests {
     fn nothing_known_is_nothing_said() {
         let ticker = Ticker::default();
         assert!(!ticker.is_known());
-        assert_eq!((view(&ticker).last_price, view(&ticker).price_change_percent), (None, None));
+        assert_eq!((view(&ticker).last_price, view(&ticker).price_change_percent()), (None, None));
     }
 
     proptest! {

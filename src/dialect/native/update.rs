@@ -141,11 +141,11 @@ fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
     json::string(symbol, out);
     json::total_field("lastPrice", ticker.last_price, out);
     json::total_field("priceChange", ticker.price_change, out);
-    json::total_field("priceChangePercent", ticker.price_change_percent, out);
+    json::total_field("priceChangePercent", ticker.price_change_percent(), out);
     json::total_field("high24h", ticker.high, out);
     json::total_field("low24h", ticker.low, out);
     json::total_field("volume24h", ticker.volume, out);
-    json::total_field("quoteVolume24h", ticker.quote_volume, out);
+    json::total_field("quoteVolume24h", ticker.quote_volume_shown(), out);
     json::integer_field("openTime", ticker.open_time, out);
     json::integer_field("closeTime", ticker.close_time, out);
     for (side, price, quantity) in [(ticker.bid, "bidPrice", "bidQty"), (ticker.ask, "askPrice", "askQty")] {
