@@ -45,6 +45,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             cli::record(&args, &config)?;
         }
         Command::Tail(args) => cli::tail(&args)?,
+        Command::Load(args) => cli::load(&args)?,
     }
     Ok(())
 }

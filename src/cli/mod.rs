@@ -3,6 +3,7 @@
 //! Values of the engine's settings stay text here: [`Config`] checks them, so that a flag, a
 //! variable and a line of the file are refused in the same words.
 
+mod load;
 mod record;
 mod replay;
 mod serve;
@@ -20,6 +21,10 @@ use crate::config::{
 };
 use crate::market::check_symbol;
 
+pub use load::{
+    BadTarget, Failures, LoadError, Plan, Publication, Quantiles, Report, Slow, Target, load,
+    run as load_report,
+};
 pub use record::{RecordError, record};
 pub use replay::{ReplayError, Summary, replay, run as replay_summary};
 pub use serve::{ServeError, demo, serve, start_logging};
@@ -48,6 +53,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Print what a server sends on some topics
     Tail(TailArgs),
+    /// Open many connections to a server, and report what they get and what it costs
+    Load(LoadArgs),
     /// Serve a simulated exchange and a page that shows it
     Demo(DemoArgs),
 }
@@ -166,6 +173,80 @@ pub struct TailArgs {
     pub json: bool,
 }
 
+/// `tickcast load`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct LoadArgs {
+    /// The server
+    #[arg(value_name = "URL", default_value = "ws://127.0.0.1:3000/v1/ws")]
+    pub url: Target,
+    /// Connections
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = read_count)]
+    pub connections: usize,
+    /// Topics that each connection subscribes to
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub topics: Vec<String>,
+    /// A file of such topics, one a line
+    #[arg(long, value_name = "FILE")]
+    pub topics_file: Option<PathBuf>,
+    /// Each connection subscribes to one of the topics, in turn
+    #[arg(long)]
+    pub spread: bool,
+    /// Receive at this path of the server, and subscribe to nothing
+    #[arg(long, value_name = "PATH", value_parser = read_path)]
+    pub raw_path: Option<String>,
+    /// Length of the measured part
+    #[arg(long = "for", value_name = "SECONDS", default_value = "10", value_parser = read_seconds)]
+    pub measured: Duration,
+    /// Time before it, once all are subscribed
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = read_seconds_or_none)]
+    pub warmup: Duration,
+    /// Threads that receive
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = read_count)]
+    pub threads: usize,
+    /// Connections opened a second
+    #[arg(long, value_name = "NUMBER", default_value = "5000", value_parser = read_count)]
+    pub pace: usize,
+    /// So many receivers never read once they are subscribed
+    #[arg(long, value_name = "NUMBER", default_value = "0")]
+    pub stopped: usize,
+    /// So long into the measured part they read again
+    #[arg(long, value_name = "SECONDS", requires = "stopped", value_parser = read_seconds)]
+    pub resume_after: Option<Duration>,
+    /// So many receivers read so many bytes a second each
+    #[arg(long, value_name = "NUMBER:BYTES")]
+    pub slow: Option<Slow>,
+    /// Receivers leave after about so long, and come again
+    #[arg(long, value_name = "SECONDS", value_parser = read_seconds)]
+    pub churn: Option<Duration>,
+    /// So many receivers, and all that stop or are slow, verify what they hear
+    #[arg(long, value_name = "NUMBER", default_value = "0")]
+    pub check: usize,
+    /// Messages carry the time they were published, as "t":NANOSECONDS
+    #[arg(long)]
+    pub stamp: bool,
+    /// Publish such messages here meanwhile
+    #[arg(long, value_name = "URL")]
+    pub publish: Option<Target>,
+    /// Messages published a second
+    #[arg(long, value_name = "NUMBER", default_value = "100", requires = "publish", value_parser = read_count)]
+    pub rate: usize,
+    /// Bytes of a published message
+    #[arg(long, value_name = "BYTES", default_value = "252", requires = "publish", value_parser = read_size)]
+    pub size: usize,
+    /// Messages published together
+    #[arg(long, value_name = "NUMBER", default_value = "1", requires = "publish", value_parser = read_count)]
+    pub burst: usize,
+    /// The server's process, to report what it spends
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// What is random in a run comes from it
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub seed: u64,
+}
+
 /// `tickcast demo`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct DemoArgs {
@@ -201,3 +282,30 @@ fn read_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|&seconds| seconds > 0);
     seconds.map(Duration::from_secs).ok_or_else(|| "a whole number of seconds from 1 is needed".into())
 }
+
+fn read_seconds_or_none(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "a whole number of seconds is needed".into())
+}
+
+fn read_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=MOST_COUNT).contains(count));
+    count.ok_or_else(|| format!("a whole number from 1 to {MOST_COUNT} is needed"))
+}
+
+fn read_size(text: &str) -> Result<usize, String> {
+    let size = text.parse().ok().filter(|size| (load::LEAST_SIZE..=MOST_SIZE).contains(size));
+    size.ok_or_else(|| {
+        format!("a whole number from {} (the stamp alone) to {MOST_SIZE} is needed", load::LEAST_SIZE)
+    })
+}
+
+fn read_path(text: &str) -> Result<String, String> {
+    let fits = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err("a path is needed, such as /sub".into()) }
+}
+
+/// Beyond it is no machine's work.
+const MOST_COUNT: usize = 10_000_000;
+
+/// The longest message that is published.
+const MOST_SIZE: usize = 16 << 20;

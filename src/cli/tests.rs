@@ -123,6 +123,29 @@ fn a_recording_needs_a_venue_symbols_and_a_file() {
 }
 
 #[test]
+fn a_load_refuses_what_means_nothing_in_the_words_of_its_flags() {
+    let Command::Load(load) = parse("load --topics book:A,trades:A --slow 5:1000") else {
+        panic!("load is Load")
+    };
+    assert_eq!(load.topics, ["book:A", "trades:A"]);
+    assert_eq!(load.slow, Some(Slow { receivers: 5, bytes_per_second: 1_000 }));
+    let Command::Tail(tail) = parse("tail a") else { panic!("tail is Tail") };
+    assert_eq!(load.url.to_string(), tail.url);
+    refused("load 127.0.0.1:3000 --topics a", "write ws://host[:port][/path][?query]");
+    refused("load wss://host/ --topics a", "TLS is not spoken here");
+    refused("load --connections 0", "a whole number from 1 to 10000000 is needed");
+    refused("load --publish ws://host/pub --rate 0", "a whole number from 1 to 10000000 is needed");
+    refused("load --publish ws://host/pub --size 31", "a whole number from 32 (the stamp alone)");
+    refused("load --rate 5", "--publish");
+    refused("load --resume-after 5", "--stopped");
+    refused("load --raw-path sub", "a path is needed, such as /sub");
+    refused("load --slow 5", "write RECEIVERS:BYTES_PER_SECOND");
+    refused("load --slow 5:0", "write RECEIVERS:BYTES_PER_SECOND");
+    refused("load --for 0", "a whole number of seconds from 1 is needed");
+    refused("load --warmup x", "a whole number of seconds is needed");
+}
+
+#[test]
 fn tail_and_demo_talk_to_the_same_default_address() {
     let Command::Tail(tail) = parse("tail trades:BTCUSDT ticker:* --json") else { panic!("tail is Tail") };
     let Command::Demo(demo) = parse("demo") else { panic!("demo is Demo") };
