@@ -147,6 +147,9 @@ pub struct RecordArgs {
     /// The file to write; one that exists is not touched
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// A TOML file of settings, such as binance.ws_url; the README lists all of them
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Stop after this many seconds [default: when interrupted]
     #[arg(long = "for", value_name = "SECONDS", value_parser = read_seconds)]
     pub stop_after: Option<Duration>,
