@@ -21,7 +21,7 @@ use crate::market::{BookChange, Event, Millis, SymbolId, Symbols};
 #[derive(Debug, Error)]
 pub enum RecordError {
     /// The file cannot be made; one that exists is never overwritten.
-    #[error("{path}: {error}", path = path.display())]
+    #[error("{path}: {error}; --out needs a new file in a folder that exists", path = path.display())]
     File {
         /// Which.
         path: PathBuf,

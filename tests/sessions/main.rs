@@ -6,7 +6,7 @@
 )]
 
 #[path = "../support/client.rs"]
-#[allow(dead_code, unreachable_pub, reason = "it belongs to several tests")]
+#[allow(dead_code, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "it belongs to several tests")]
 mod client;
 #[path = "../support/raw.rs"]
 mod raw;

@@ -1,6 +1,7 @@
 //! Clients that do not keep up.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::client::Client;
 use crate::raw::{CLOSE, Raw, TEXT};
@@ -56,7 +57,9 @@ fn who_stops_reading_trades_is_closed_with_the_topic_and_the_others_hear_on() {
     client.hear(&slow.subscribe(&[topic])).unwrap();
     let mut other = Raw::connect(server.address);
     other.subscribe(&[topic]);
+    let heard = AtomicU64::new(0);
     let (code, reason) = std::thread::scope(|scope| {
+        let heard = &heard;
         let hearing = scope.spawn(move || {
             let mut client = Client::default();
             for _ in 0..MANY {
@@ -66,13 +69,14 @@ fn who_stops_reading_trades_is_closed_with_the_topic_and_the_others_hear_on() {
                 if client.since(topic).is_none() {
                     client.hear_text(&got.payload).unwrap();
                 }
+                heard.fetch_add(1, Ordering::Relaxed);
             }
         });
-        // In bursts that the one who reads can take.
         for at in 0..MANY {
             market.trade();
-            if at % 64 == 0 {
-                std::thread::sleep(std::time::Duration::from_millis(1));
+            // No faster than the one who reads.
+            while heard.load(Ordering::Relaxed) + 200 < at && !hearing.is_finished() {
+                std::thread::yield_now();
             }
         }
         hearing.join().unwrap();

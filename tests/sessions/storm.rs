@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use crate::client::Client;
 use crate::raw::Raw;
@@ -41,6 +42,9 @@ fn visit(server: &Running, seed: u64, narrow: bool, over: &AtomicBool) -> (Raw, 
             random.choose_multiple(topics.iter(), 4).into_iter().map(|(name, _)| &**name).collect();
         client.hear(&raw.subscribe(&chosen)).unwrap();
         for _ in 0..random.usize(1..200) {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
             if narrow && random.u8(0..8) == 0 {
                 // It is slow of its own: the server must go on without it.
                 std::thread::sleep(std::time::Duration::from_millis(2));
@@ -111,10 +115,14 @@ fn whoever_joins_a_fast_stream_at_any_moment_ends_with_the_exact_book() {
                 market.delta();
             }
         }
-        over.store(true, Ordering::Relaxed);
-        // The last step of the market that all can see: nobody waits for a message in vain.
-        market.snapshot();
         println!("{} deltas in {} ms", market.last_id, now() - began);
+        over.store(true, Ordering::Relaxed);
+        // Nobody waits in vain for one more message before it looks up and sees that it is over.
+        while !visitors.iter().all(ScopedJoinHandle::is_finished)
+            || !staying.iter().all(ScopedJoinHandle::is_finished)
+        {
+            market.delta();
+        }
         let market = &market;
         for visitor in visitors {
             let (raw, client) = visitor.join().unwrap();
