@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,12 +36,12 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             cli::demo(&config)?;
         }
         Command::Replay(args) => {
-            let config = from_environment(&environment)?;
+            let config = settings(None, &environment)?;
             cli::start_logging(&config.log, config.log_format);
             cli::replay(&args)?;
         }
         Command::Record(args) => {
-            let config = from_environment(&environment)?;
+            let config = settings(args.config.clone(), &environment)?;
             cli::start_logging(&config.log, config.log_format);
             cli::record(&args, &config)?;
         }
@@ -51,6 +52,9 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
 }
 
 /// The settings where a command has no flags for them.
-fn from_environment(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Config, Box<dyn Error>> {
-    Ok(Config::load(&Layers { file: None, environment, flags: Vec::new() })?)
+fn settings(
+    file: Option<PathBuf>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Config, Box<dyn Error>> {
+    Ok(Config::load(&Layers { file, environment, flags: Vec::new() })?)
 }

@@ -54,7 +54,7 @@ pub enum Command {
     /// Print what a server sends on some topics
     Tail(TailArgs),
     /// Open many connections to a server, and report what they get and what it costs
-    Load(LoadArgs),
+    Load(Box<LoadArgs>),
     /// Serve a simulated exchange and a page that shows it
     Demo(DemoArgs),
 }
@@ -154,6 +154,9 @@ pub struct RecordArgs {
     /// The file to write; one that exists is not touched
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// A TOML file of settings, such as binance.ws_url; the README lists all of them
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Stop after this many seconds [default: when interrupted]
     #[arg(long = "for", value_name = "SECONDS", value_parser = read_seconds)]
     pub stop_after: Option<Duration>,

@@ -21,7 +21,7 @@ use crate::market::{BookChange, Event, Millis, SymbolId, Symbols};
 #[derive(Debug, Error)]
 pub enum RecordError {
     /// The file cannot be made; one that exists is never overwritten.
-    #[error("{path}: {error}", path = path.display())]
+    #[error("{path}: {error}; --out needs a new file in a folder that exists", path = path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -47,16 +47,18 @@ pub fn record(args: &RecordArgs, config: &Config) -> Result<(), RecordError> {
     let mut writer = Writer::create(&args.out, "binance", live.market.name()).map_err(failed)?;
     let (stop, stopped) = watch::channel(false);
     let stopper = std::thread::spawn({
-        let (stop_after, stopped) = (args.stop_after, stopped.clone());
+        let (stop, stop_after, stopped) = (stop.clone(), args.stop_after, stopped.clone());
         move || wait(stop, stop_after, stopped)
     });
-    let mut tape = Tape { open: 0, failed: None };
+    let mut tape = Tape { open: 0, failed: None, stop: stop.clone() };
     let symbols = Arc::new(Symbols::new(config.limits.symbols.get()));
     let followed = follow(live, symbols, Deaf, |tapped| tape.write(&mut writer, tapped), stopped);
     let written = tape.failed.map_or(Ok(()), Err).and_then(|()| writer.finish());
+    // However it ended, nobody waits for a signal any more.
+    let _ = stop.send(true);
+    let _ = stopper.join();
     followed?;
     written.map_err(failed)?;
-    let _ = stopper.join();
     info!(file = %args.out.display(), "the recording is complete");
     Ok(())
 }
@@ -66,6 +68,8 @@ pub fn record(args: &RecordArgs, config: &Config) -> Result<(), RecordError> {
 struct Tape {
     open: usize,
     failed: Option<io::Error>,
+    /// What cannot be written is not worth following.
+    stop: watch::Sender<bool>,
 }
 
 impl Tape {
@@ -89,6 +93,7 @@ impl Tape {
                 error!(error = %problem, "the recording cannot be written on");
             }
             self.failed.get_or_insert(problem);
+            let _ = self.stop.send(true);
         }
     }
 }

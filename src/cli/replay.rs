@@ -1,6 +1,7 @@
 //! `tickcast replay`: plays recordings through the path of live messages, and says what came of them.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,23 +31,27 @@ pub struct Summary {
 
 /// Why a replay ended before the end of its files. What came before is in the summary.
 #[derive(Debug, Error)]
-#[error(transparent)]
-pub struct ReplayError(#[from] RecordingError);
+pub enum ReplayError {
+    /// The files'.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// What came of it cannot be printed.
+    #[error("the summary cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
 
-/// Plays the files and prints what came of them to standard output.
+/// Plays the files and prints what came of them to standard output, if anybody reads it.
 ///
 /// # Errors
 /// [`ReplayError`] when a file is missing, is no recording or is cut short; what was read of it is
 /// summed up all the same.
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub fn replay(args: &ReplayArgs) -> Result<(), ReplayError> {
     let (mut summary, result) = run(&args.files, args.speed())?;
-    if args.summary {
-        println!("{}", summary.json());
-    } else {
-        print!("{}", summary.text());
+    let text = if args.summary { format!("{}\n", summary.json()) } else { summary.text() };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => result.and(Err(error.into())),
+        Ok(()) | Err(_) => result,
     }
-    result
 }
 
 /// Plays the files at a pace; returns what came of them, and whether they were read to their ends.

@@ -1,6 +1,6 @@
 //! `tickcast serve` and `tickcast demo`: everything together, until somebody says stop.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use thiserror::Error;
 use tokio::sync::watch;
@@ -121,6 +121,8 @@ fn stop_on_signal(stop: watch::Sender<bool>) -> io::Result<impl Future<Output = 
 pub fn start_logging(filter: &str, format: LogFormat) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        // Colours are for eyes: in a file or a journal they are noise.
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     // Where a log is set up already (a program that embeds this one) that one stays.
     let _ = match format {

@@ -39,7 +39,7 @@ pub enum TailError {
         reason: String,
     },
     /// Nothing was subscribed to.
-    #[error("{0}")]
+    #[error("no topic is left to follow: {0}")]
     Refused(String),
     /// The system's.
     #[error(transparent)]
@@ -66,15 +66,27 @@ async fn follow(args: &TailArgs) -> Result<(), TailError> {
     let connected = Connector::new()?.open_websocket(&endpoint, "", deadlines).await;
     let failed = |error| TailError::Connect { url: args.url.clone(), error };
     let (mut reader, mut writer) = split(connected.map_err(failed)?, MESSAGE);
+    let mut hopes = args.topics.len();
     writer.text(&json!({"op": "subscribe", "id": 1, "topics": args.topics}).to_string()).await?;
     loop {
         match reader.read().await? {
             Message::Text(text) => {
                 let text = String::from_utf8_lossy(&text);
-                let line = if args.json { text.into_owned() } else { shown(&text)? };
+                let refused = refusal(&text);
+                let line = match &refused {
+                    _ if args.json => text.into_owned(),
+                    Some(refused) => refused.clone(),
+                    None => shown(&text),
+                };
                 match writeln!(io::stdout(), "{line}") {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                     printed => printed?,
+                }
+                if let Some(refused) = refused {
+                    hopes -= 1;
+                    if hopes == 0 {
+                        return Err(TailError::Refused(refused));
+                    }
                 }
             }
             Message::Ping(payload) => writer.pong(&payload).await?,
@@ -87,18 +99,24 @@ async fn follow(args: &TailArgs) -> Result<(), TailError> {
     }
 }
 
+/// What the server has against a topic, or against all of them; `None` where it says something else.
+fn refusal(text: &str) -> Option<String> {
+    // A stream may be fast: only what looks like it is looked at.
+    let error =
+        text.starts_with("{\"type\":\"error\"").then(|| serde_json::from_str::<Value>(text).ok())??;
+    let field = |name: &str| error[name].as_str().unwrap_or_default();
+    Some(format!("{}: {} ({})", field("topic"), field("message"), field("code")))
+}
+
 /// A message in one line for people: its topic, its number, and what matters of its data.
-fn shown(text: &str) -> Result<String, TailError> {
-    let Ok(message) = serde_json::from_str::<Value>(text) else { return Ok(text.to_owned()) };
+fn shown(text: &str) -> String {
+    let Ok(message) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
     let field = |name: &str| message[name].as_str().unwrap_or_default();
     match field("type") {
-        "ok" => Ok(format!("subscribed to {}", message["topics"])),
-        "error" if message["topic"].is_null() => Err(TailError::Refused(field("message").to_owned())),
-        "error" => Ok(format!("{}: {} ({})", field("topic"), field("message"), field("code"))),
+        "ok" => format!("subscribed to {}", message["topics"]),
         kind => {
-            let topic = field("topic");
-            let seq = &message["seq"];
-            Ok(format!("{topic} {kind} {seq}: {}", data(topic, &message["data"])))
+            let (topic, seq) = (field("topic"), &message["seq"]);
+            format!("{topic} {kind} {seq}: {}", data(topic, &message["data"]))
         }
     }
 }

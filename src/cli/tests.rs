@@ -112,6 +112,7 @@ fn a_recording_needs_a_venue_symbols_and_a_file() {
         source: BinanceMarket::CoinMargined,
         symbols: vec!["BTCUSD_PERP".into(), "ETHUSD_PERP".into()],
         out: "x.gz".into(),
+        config: None,
         stop_after: Some(Duration::from_secs(60)),
     };
     assert_eq!(args, expected);

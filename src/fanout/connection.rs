@@ -248,6 +248,11 @@ impl Connection {
         match self.closing.get().deadline() {
             None => {}
             Some(until) if now < until => return,
+            // The close frame itself still waits: who is too slow is the last to take it, and has as
+            // long for it as for anything else.
+            Some(_) if !self.outbox.borrow().is_empty() && now - self.progress.get() <= config.stalled => {
+                return;
+            }
             Some(_) => return self.finish(),
         }
         let silent = now - self.heard.get();

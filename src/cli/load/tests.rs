@@ -48,9 +48,7 @@ impl Served {
                 tell.send(server.address().unwrap()).unwrap();
                 let engine = server.serve(stopped).await;
                 source.stop();
-                if let Some(engine) = engine {
-                    engine.shut_down(config.limits.shutdown);
-                }
+                engine.shut_down(config.limits.shutdown);
             });
         });
         Served { address: told.recv().unwrap(), stop, thread: Some(thread) }
@@ -90,7 +88,13 @@ fn plan(line: &str) -> Result<Plan, LoadError> {
     let words = ["tickcast", "load"].into_iter().chain(line.split_whitespace());
     match Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}")).command {
         Command::Load(args) => Plan::of(&args),
-        other => panic!("{other:?}"),
+        other @ (Command::Serve(_)
+        | Command::Replay(_)
+        | Command::Record(_)
+        | Command::Tail(_)
+        | Command::Demo(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 

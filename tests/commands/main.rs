@@ -1,0 +1,18 @@
+//! The built binary, as a person or a service manager runs it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops here and says why"
+)]
+
+mod process;
+#[path = "../support/raw.rs"]
+mod raw;
+#[path = "../support/venue.rs"]
+#[allow(dead_code, reason = "it belongs to several tests")]
+mod venue;
+
+mod record;
+mod replay;
+mod serve;
+mod tail;

@@ -1,0 +1,21 @@
+//! Real sockets: everything that a client can do to a server, right and wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops here and says why"
+)]
+
+#[path = "../support/client.rs"]
+#[allow(dead_code, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "it belongs to several tests")]
+mod client;
+#[path = "../support/raw.rs"]
+mod raw;
+#[path = "../support/running.rs"]
+mod running;
+
+mod conversation;
+mod frames;
+mod handshake;
+mod shutdown;
+mod slow;
+mod storm;

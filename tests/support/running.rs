@@ -1,0 +1,210 @@
+//! An engine and its server in this process, and a market whose true book is known.
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(unreachable_pub, reason = "every test is a crate of its own, and this belongs to several")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tickcast::config::Config;
+use tickcast::engine::{Engine, EngineSink};
+use tickcast::ingest::Sink;
+use tickcast::market::{
+    BookKind, Decimal, Event, Quantity, RawLevel, Side, StaleReason, SymbolId, Symbols, Trade, TradeId,
+};
+use tickcast::server::Server;
+use tickcast::state::Board;
+use tokio::sync::watch;
+
+use crate::client::Book;
+
+/// A server on a free port; dropping it shuts it down.
+pub struct Running {
+    pub address: SocketAddr,
+    pub symbols: Arc<Symbols>,
+    pub board: Arc<Board>,
+    sink: EngineSink,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub fn start(change: impl FnOnce(&mut Config)) -> Running {
+        let mut config = Config::default();
+        config.listen.set_port(0);
+        change(&mut config);
+        let engine = Engine::start(&config).unwrap();
+        let (symbols, board, sink) = (engine.symbols().clone(), engine.board().clone(), engine.sink());
+        let (stop, stopped) = watch::channel(false);
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let engine = runtime.block_on(async {
+                let server = Server::bind(&config, engine).await.unwrap();
+                tell.send(server.address().unwrap()).unwrap();
+                server.serve(stopped).await
+            });
+            engine.shut_down(config.limits.shutdown);
+        });
+        let address = told.recv().unwrap();
+        Running { address, symbols, board, sink, stop, thread: Some(thread) }
+    }
+
+    /// A market of one symbol.
+    pub fn market(&self, symbol: &str) -> MarketMaker {
+        let id = self.symbols.add(symbol).unwrap();
+        MarketMaker::new(id, self.sink.clone(), self.board.clone())
+    }
+
+    /// Begins to shut down.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits for the end.
+    pub fn ended(mut self) {
+        self.stop();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the server had panicked");
+        }
+    }
+}
+
+/// Puts events of one symbol into an engine, and knows its true book.
+pub struct MarketMaker {
+    board: Arc<Board>,
+    symbol: SymbolId,
+    sink: EngineSink,
+    random: fastrand::Rng,
+    /// Price in cents to quantity in thousandths.
+    pub bids: BTreeMap<i64, i64>,
+    pub asks: BTreeMap<i64, i64>,
+    pub last_id: u64,
+    pub trades: u64,
+}
+
+impl MarketMaker {
+    fn new(symbol: SymbolId, sink: EngineSink, board: Arc<Board>) -> MarketMaker {
+        let random = fastrand::Rng::with_seed(7);
+        MarketMaker {
+            board,
+            symbol,
+            sink,
+            random,
+            bids: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            last_id: 0,
+            trades: 0,
+        }
+    }
+
+    /// Begins, or begins anew, with a book of 200 levels a side.
+    pub fn snapshot(&mut self) {
+        self.last_id += 10;
+        self.bids = (0..200).map(|at| (10_000 - at, 1_000 + at)).collect();
+        self.asks = (0..200).map(|at| (10_001 + at, 1_000 + at)).collect();
+        let (bids, asks) = (levels(&self.bids), levels(&self.asks));
+        self.book(BookKind::Snapshot, bids, asks);
+    }
+
+    /// Waits until the engine has taken in all that the book was told.
+    pub fn settle(&self) {
+        until("the book is taken in", || {
+            let cells = self.board.cells(self.symbol);
+            cells.is_some_and(|cells| cells.book.with(|book| book.last_update_id == self.last_id))
+        });
+    }
+
+    /// Changes a few levels.
+    pub fn delta(&mut self) {
+        self.last_id += 1;
+        let (mut bids, mut asks) = (BTreeMap::new(), BTreeMap::new());
+        for _ in 0..self.random.usize(1..4) {
+            let quantity = if self.random.u8(0..4) == 0 { 0 } else { self.random.i64(1..100_000) };
+            // Near the best more often than far from it.
+            let distance = self.random.i64(0..200) * self.random.i64(0..200) / 200;
+            let (side, told, price) = match self.random.bool() {
+                true => (&mut self.bids, &mut bids, 10_000 - distance),
+                false => (&mut self.asks, &mut asks, 10_001 + distance),
+            };
+            told.insert(price, quantity);
+            match quantity {
+                0 => drop(side.remove(&price)),
+                _ => drop(side.insert(price, quantity)),
+            }
+        }
+        let (bids, asks) = (levels(&bids), levels(&asks));
+        self.book(BookKind::Delta, bids, asks);
+    }
+
+    /// Whether a client's book is the true one, as far as its topic goes.
+    pub fn is_held(&self, book: &Book, depth: usize) -> bool {
+        let shown = |(&price, &quantity): (&i64, &i64)| {
+            let price = format!("{}.{:02}", price / 100, price % 100);
+            (price, format!("{}.{:03}", quantity / 1_000, quantity % 1_000))
+        };
+        let owned = |(price, quantity): (&str, &str)| (price.to_owned(), quantity.to_owned());
+        book.good
+            && book.bids().map(owned).eq(self.bids.iter().rev().take(depth).map(shown))
+            && book.asks().map(owned).eq(self.asks.iter().take(depth).map(shown))
+    }
+
+    pub fn trade(&mut self) {
+        self.trades += 1;
+        let trade = Trade {
+            id: TradeId::Number(self.trades),
+            price: Decimal::new(10_000, 2),
+            quantity: Quantity::new(Decimal::new(500, 3)).unwrap(),
+            taker: Some(Side::Bid),
+            time: now(),
+            count: 1,
+        };
+        self.sink.put(self.symbol, now(), Event::Trade(trade));
+    }
+
+    pub fn stale(&mut self) {
+        self.sink.put(self.symbol, now(), Event::Stale(StaleReason::Gap));
+    }
+
+    fn book(&mut self, kind: BookKind, bids: Vec<RawLevel>, asks: Vec<RawLevel>) {
+        let mut change = self.sink.blank();
+        change.clear();
+        (change.kind, change.bids, change.asks) = (kind, bids, asks);
+        (change.first_update_id, change.last_update_id) = (self.last_id, self.last_id);
+        change.time = now();
+        self.sink.put(self.symbol, now(), Event::Book(change));
+    }
+}
+
+fn levels(side: &BTreeMap<i64, i64>) -> Vec<RawLevel> {
+    let level = |(&price, &quantity): (&i64, &i64)| RawLevel {
+        price: Decimal::new(price, 2),
+        quantity: Quantity::new(Decimal::new(quantity, 3)).unwrap(),
+    };
+    side.iter().map(level).collect()
+}
+
+/// What the clock says.
+pub fn now() -> i64 {
+    tickcast::clock::Clock::start().now()
+}
+
+/// Looks again and again until something holds.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let mut clock = tickcast::clock::Clock::start();
+    let deadline = clock.now() + 20_000;
+    while !holds() {
+        assert!(clock.now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
