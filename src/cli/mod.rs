@@ -54,7 +54,7 @@ pub enum Command {
     /// Print what a server sends on some topics
     Tail(TailArgs),
     /// Open many connections to a server, and report what they get and what it costs
-    Load(LoadArgs),
+    Load(Box<LoadArgs>),
     /// Serve a simulated exchange and a page that shows it
     Demo(DemoArgs),
 }

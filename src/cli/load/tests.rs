@@ -88,10 +88,9 @@ impl Drop for Served {
 
 fn plan(line: &str) -> Result<Plan, LoadError> {
     let words = ["tickcast", "load"].into_iter().chain(line.split_whitespace());
-    match Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}")).command {
-        Command::Load(args) => Plan::of(&args),
-        other => panic!("{other:?}"),
-    }
+    let parsed = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+    let Command::Load(args) = parsed.command else { panic!("load is Load") };
+    Plan::of(&args)
 }
 
 const TOPICS: &str =
