@@ -190,7 +190,8 @@ impl<'a> Lane<'a> {
             let Some(connection) = seat.connection.as_mut().filter(|it| it.paused && who(seat.habit)) else {
                 continue;
             };
-            if let Err(error) = connection.watch(self.poll.registry(), Token(at)) {
+            let watched = connection.widen().and_then(|()| connection.watch(self.poll.registry(), Token(at)));
+            if let Err(error) = watched {
                 self.end(at, Some(Ending::Broken(error.kind())), now);
             }
         }

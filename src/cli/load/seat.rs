@@ -93,6 +93,11 @@ impl Connection {
         registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
+    /// Ends the smallness of its receive buffer: who reads again wants to catch up.
+    pub(super) fn widen(&self) -> io::Result<()> {
+        socket2::SockRef::from(&self.stream).set_recv_buffer_size(WIDE)
+    }
+
     /// Asks to be told again of what was told already.
     pub(super) fn watch_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.reregister(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
@@ -182,6 +187,9 @@ impl Connection {
         Ok(())
     }
 }
+
+/// What most systems give a socket that asks for nothing.
+const WIDE: usize = 128 << 10;
 
 /// How much to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
