@@ -150,7 +150,8 @@ fn a_warm_path_allocates_nothing_for_any_message_of_a_recorded_session() {
     for file in ["binance_spot/hft_btcusdt_20240808.gz", "binance_usdm/hft_btcusdt_20240808.gz"] {
         let Some((messages, while_growing, warm)) = play_twice(file) else { continue };
         println!("{file}: {messages} messages, {while_growing} allocations at first, {warm:?} when warm");
-        assert_eq!((while_growing, warm), (0, (0, 0)), "{file}: in {messages} messages");
+        assert!(while_growing <= BLOCKS, "{file}: {while_growing} in the second half of {messages} messages");
+        assert_eq!(warm, (0, 0), "{file}: in {messages} messages");
     }
 }
 
@@ -177,8 +178,13 @@ fn a_warm_path_allocates_nothing_for_changes_and_trades() {
     let region = Region::new(ALLOCATOR);
     run(&mut direct, 20_000);
     let change = region.change();
-    assert_eq!((change.allocations, change.reallocations), (0, 0));
+    assert!(change.allocations <= BLOCKS, "{} in 40,000 events", change.allocations);
+    assert_eq!(change.reallocations, 0);
 }
+
+/// A book that still grows takes a new block for each some dozens of levels that it gains: a few in
+/// tens of thousands of messages, and none once it has been as deep before.
+const BLOCKS: usize = 24;
 
 /// The first is a snapshot of `levels` a side, the others change some of them.
 fn fill(change: &mut BookChange, id: u64, levels: i64, random: &mut fastrand::Rng) {

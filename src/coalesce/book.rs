@@ -73,7 +73,7 @@ pub struct Flush {
     pub checksum: u32,
     top_bids: Vec<Level>,
     top_asks: Vec<Level>,
-    changed: Vec<(Side, Price)>,
+    changed: Vec<LevelChange>,
 }
 
 /// What a flush is.
@@ -228,7 +228,7 @@ impl BookTopic {
             time: book.time(),
             taken_in: pending.taken_in,
         };
-        self.history.note(&flush.bids, &flush.asks, first_update_id, pending.updates);
+        self.history.note(&flush.changed, first_update_id, pending.updates);
         flush.stamp(self.taken);
         flush.checksum = match &self.picture {
             Picture::Window { bids, asks } => checksum(bids, asks),
@@ -266,11 +266,14 @@ impl BookTopic {
         let mut changed = std::mem::take(&mut flush.changed);
         let missed = self.history.since(place, &mut changed);
         flush.clear();
-        for &(side, price) in &changed {
-            let level = Level { price, quantity: self.quantity(side, price, book) };
-            if side == Side::Bid { &mut flush.bids } else { &mut flush.asks }.push(level);
+        for &LevelChange { side, price, before } in &changed {
+            let quantity = self.quantity(side, price, book);
+            if !is_same(quantity, before) {
+                let levels = if side == Side::Bid { &mut flush.bids } else { &mut flush.asks };
+                levels.push(Level { price, quantity });
+            }
         }
-        let length = changed.len();
+        let length = flush.bids.len() + flush.asks.len();
         flush.changed = changed;
         let missed = missed?;
         let depth = self.depth.limit().unwrap_or(usize::MAX);
@@ -317,29 +320,36 @@ impl BookTopic {
         }
     }
 
+    /// Puts what differs from the picture into `flush`, and the picture up to date.
     fn fill_delta(&mut self, book: &Book, flush: &mut Flush) {
+        let Flush { bids, asks, top_bids, top_asks, changed, .. } = flush;
+        changed.clear();
         match &mut self.picture {
-            Picture::Window { bids, asks } => {
+            Picture::Window { bids: held_bids, asks: held_asks } => {
                 let depth = self.depth.limit().unwrap_or(usize::MAX);
-                for (side, held, delta) in
-                    [(Side::Bid, bids, &mut flush.bids), (Side::Ask, asks, &mut flush.asks)]
+                for (side, held, top, delta) in
+                    [(Side::Bid, held_bids, top_bids, bids), (Side::Ask, held_asks, top_asks, asks)]
                 {
-                    let top = if side == Side::Bid { &mut flush.top_bids } else { &mut flush.top_asks };
                     book.side(side).copy_top(depth, top);
                     difference(side, held, top, delta);
+                    changed.extend(delta.iter().map(|level| {
+                        let found = held.binary_search_by(|other| side.rank(other.price, level.price));
+                        let before = found.map_or(Quantity::ZERO, |at| held[at].quantity);
+                        LevelChange { side, price: level.price, before }
+                    }));
                     std::mem::swap(held, top);
                 }
             }
-            Picture::Changes { bids, asks } => {
-                for (side, held, delta) in
-                    [(Side::Bid, bids, &mut flush.bids), (Side::Ask, asks, &mut flush.asks)]
-                {
+            Picture::Changes { bids: held_bids, asks: held_asks } => {
+                for (side, held, delta) in [(Side::Bid, held_bids, bids), (Side::Ask, held_asks, asks)] {
                     let ladder = book.side(side);
-                    delta.extend(held.drain().filter_map(|(price, before)| {
+                    for (price, before) in held.drain() {
                         let quantity = ladder.quantity(price);
-                        (quantity != before && !(quantity.is_zero() && before.is_zero()))
-                            .then_some(Level { price, quantity })
-                    }));
+                        if !is_same(quantity, before) {
+                            delta.push(Level { price, quantity });
+                            changed.push(LevelChange { side, price, before });
+                        }
+                    }
                     delta.sort_unstable_by(|a, b| side.rank(a.price, b.price));
                 }
             }
@@ -383,6 +393,12 @@ impl Flush {
         book.side(Side::Ask).copy_top(CHECKSUM_DEPTH, &mut self.top_asks);
         checksum(&self.top_bids, &self.top_asks)
     }
+}
+
+/// Whether a level of one quantity reads like a level of the other: nothing is nothing, however many
+/// zeros it is written with.
+fn is_same(one: Quantity, other: Quantity) -> bool {
+    one == other || (one.is_zero() && other.is_zero())
 }
 
 /// The side as it was before `changes`.

@@ -2,25 +2,26 @@
 
 use std::collections::VecDeque;
 
-use crate::market::{Level, Price, Side};
+use crate::market::Side;
+use crate::state::LevelChange;
 
 /// The prices that recent flushes changed, flush by flush.
 ///
 /// A client that stopped at some flush is brought up to date by one delta: the present quantity at
 /// every price that changed since, whatever it went through in between.
 ///
-/// Invariant: it holds at most [`MOST_PRICES`] prices; older flushes are forgotten first.
+/// Invariant: it holds at most [`MOST_CHANGES`] prices; older flushes are forgotten first.
 #[derive(Debug, Default)]
 pub(super) struct History {
     flushes: VecDeque<PastFlush>,
-    prices: VecDeque<(Side, Price)>,
+    changes: VecDeque<LevelChange>,
     /// How many flushes there have been in all.
     count: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct PastFlush {
-    prices: usize,
+    changes: usize,
     first_update_id: u64,
     updates: u32,
 }
@@ -43,14 +44,13 @@ impl History {
     }
 
     /// Notes a delta.
-    pub(super) fn note(&mut self, bids: &[Level], asks: &[Level], first_update_id: u64, updates: u32) {
+    pub(super) fn note(&mut self, changes: &[LevelChange], first_update_id: u64, updates: u32) {
         self.count += 1;
-        self.flushes.push_back(PastFlush { prices: bids.len() + asks.len(), first_update_id, updates });
-        self.prices.extend(bids.iter().map(|level| (Side::Bid, level.price)));
-        self.prices.extend(asks.iter().map(|level| (Side::Ask, level.price)));
-        while self.prices.len() > MOST_PRICES {
+        self.flushes.push_back(PastFlush { changes: changes.len(), first_update_id, updates });
+        self.changes.extend(changes);
+        while self.changes.len() > MOST_CHANGES {
             let Some(oldest) = self.flushes.pop_front() else { break };
-            self.prices.drain(..oldest.prices);
+            self.changes.drain(..oldest.changes);
         }
     }
 
@@ -58,19 +58,20 @@ impl History {
     pub(super) fn cut(&mut self) {
         self.count += 1;
         self.flushes.clear();
-        self.prices.clear();
+        self.changes.clear();
     }
 
-    /// Puts every price that changed since `place` into `changed`, each once, in no order; `None`
-    /// when not all of them are known any more.
-    pub(super) fn since(&self, place: u64, changed: &mut Vec<(Side, Price)>) -> Option<Missed> {
+    /// Puts every price that changed since `place` into `changed`, each once with what stood there
+    /// then, bids before asks, prices rising; `None` when not all of them are known any more.
+    pub(super) fn since(&self, place: u64, changed: &mut Vec<LevelChange>) -> Option<Missed> {
         let flushes = self.count.checked_sub(place)?;
         let skipped = self.flushes.len().checked_sub(usize::try_from(flushes).ok()?)?;
-        let before: usize = self.flushes.range(..skipped).map(|flush| flush.prices).sum();
+        let before: usize = self.flushes.range(..skipped).map(|flush| flush.changes).sum();
         changed.clear();
-        changed.extend(self.prices.range(before..));
-        changed.sort_unstable_by_key(|(side, price)| (*side == Side::Ask, *price));
-        changed.dedup();
+        changed.extend(self.changes.range(before..));
+        // Stable, so that the first change of a price comes first: it knows what stood there.
+        changed.sort_by_key(|change| (change.side == Side::Ask, change.price));
+        changed.dedup_by_key(|change| (change.side, change.price));
         let mut missed = self.flushes.range(skipped..);
         let first = missed.next()?;
         let updates = missed.fold(first.updates, |sum, flush| sum.saturating_add(flush.updates));
@@ -79,29 +80,34 @@ impl History {
 }
 
 /// A few thousand prices are more than the merged delta of a client that can still be helped by one;
-/// they take 64 KiB for each topic that somebody listens to.
-const MOST_PRICES: usize = 4_096;
+/// they take 160 KiB for each topic that somebody listens to.
+const MOST_CHANGES: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::Quantity;
+    use crate::market::{Decimal, Price, Quantity};
 
-    fn levels(prices: &[i64]) -> Vec<Level> {
-        prices.iter().map(|&price| Level { price: Price(price), quantity: Quantity::ZERO }).collect()
+    fn change(side: Side, price: i64, before: i64) -> LevelChange {
+        let before = Quantity::new(Decimal::new(before, 0)).unwrap();
+        LevelChange { side, price: Price(price), before }
+    }
+
+    fn shown(changed: &[LevelChange]) -> Vec<(Side, i64, i64)> {
+        changed.iter().map(|one| (one.side, one.price.0, one.before.decimal().mantissa())).collect()
     }
 
     #[test]
-    fn what_changed_since_is_told_once_for_each_price() {
+    fn what_changed_since_is_told_once_for_each_price_with_what_stood_there_then() {
         let mut history = History::default();
         let start = history.place();
-        history.note(&levels(&[1, 2]), &levels(&[9]), 10, 1);
-        history.note(&levels(&[2]), &levels(&[8]), 11, 2);
-        history.note(&levels(&[]), &levels(&[9]), 13, 1);
+        history.note(&[change(Side::Bid, 1, 5), change(Side::Ask, 9, 5)], 10, 1);
+        history.note(&[change(Side::Bid, 2, 6), change(Side::Ask, 8, 0)], 11, 2);
+        history.note(&[change(Side::Ask, 8, 3), change(Side::Bid, 2, 7)], 13, 1);
         let mut changed = Vec::new();
         let missed = history.since(start + 1, &mut changed);
         assert_eq!(missed, Some(Missed { flushes: 2, first_update_id: 11, updates: 3 }));
-        assert_eq!(changed, [(Side::Bid, Price(2)), (Side::Ask, Price(8)), (Side::Ask, Price(9))]);
+        assert_eq!(shown(&changed), [(Side::Bid, 2, 6), (Side::Ask, 8, 0)]);
         assert!(history.since(history.place(), &mut changed).is_none(), "who missed nothing needs nothing");
         assert!(history.since(history.place() + 1, &mut changed).is_none());
     }
@@ -110,17 +116,19 @@ mod tests {
     fn a_snapshot_cuts_and_the_oldest_are_forgotten() {
         let mut history = History::default();
         let mut changed = Vec::new();
-        history.note(&levels(&[1]), &[], 1, 1);
+        history.note(&[change(Side::Bid, 1, 0)], 1, 1);
         let before = history.place() - 1;
         history.cut();
         assert!(history.since(before, &mut changed).is_none());
         let first = history.place();
-        for price in 0..MOST_PRICES as i64 + 1 {
-            history.note(&levels(&[price]), &[], 1, 1);
+        for price in 0..=MOST_CHANGES {
+            history.note(&[change(Side::Bid, i64::try_from(price).unwrap(), 0)], 1, 1);
         }
         assert!(history.since(first, &mut changed).is_none());
         assert!(
-            history.since(first + 1, &mut changed).is_some_and(|missed| missed.flushes == MOST_PRICES as u64)
+            history
+                .since(first + 1, &mut changed)
+                .is_some_and(|missed| missed.flushes == MOST_CHANGES as u64)
         );
     }
 }

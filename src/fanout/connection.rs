@@ -207,7 +207,7 @@ impl Connection {
         });
         drop((conversation, topics));
         if let (Some(pong), true) = (pong, open) {
-            actions.push(Action::Reply(pong));
+            self.reply(&pong)?;
         }
         fed.map_err(SessionEnd::Violation)?;
         closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))

@@ -170,6 +170,10 @@ impl Worker {
     fn joined(&self, joined: Joined) {
         let Some(connection) = self.connections.borrow().get(&joined.connection).cloned() else { return };
         let Some(was) = connection.subscriptions.borrow_mut().answered(joined.topic) else { return };
+        if was == Progress::Rejoining {
+            // What came before this answer is in it: it must find the topic still waiting.
+            self.send_round();
+        }
         match connection.join(joined, was) {
             Ok(true) => {
                 if was == Progress::Joining {

@@ -29,7 +29,7 @@ fn catch_up(market: &MarketMaker, raw: &mut Raw, client: &mut Client) -> usize {
 }
 
 #[test]
-fn who_stops_reading_a_book_for_a_while_gets_a_new_picture_and_stays() {
+fn who_stops_reading_a_book_for_a_while_gets_what_it_missed_and_stays() {
     let server = small_outboxes();
     let mut market = server.market("BTCUSDT");
     market.snapshot();
@@ -39,8 +39,8 @@ fn who_stops_reading_a_book_for_a_while_gets_a_new_picture_and_stays() {
     for _ in 0..MANY {
         market.delta();
     }
-    let snapshots = catch_up(&market, &mut slow, &mut client);
-    assert!(snapshots >= 2, "one at the beginning, and one that healed: {snapshots}");
+    // One delta for all that was left out, or a snapshot where that would be shorter.
+    catch_up(&market, &mut slow, &mut client);
     assert!(client.messages("book:BTCUSDT") < MANY, "much was left out");
     for _ in 0..10 {
         market.delta();
