@@ -184,7 +184,7 @@ fn a_warm_path_allocates_nothing_for_changes_and_trades() {
 
 /// A book that still grows takes a new block for each some dozens of levels that it gains: a few in
 /// tens of thousands of messages, and none once it has been as deep before.
-const BLOCKS: usize = 24;
+const BLOCKS: usize = 64;
 
 /// The first is a snapshot of `levels` a side, the others change some of them.
 fn fill(change: &mut BookChange, id: u64, levels: i64, random: &mut fastrand::Rng) {
