@@ -9,7 +9,6 @@ mod process;
 #[path = "../support/raw.rs"]
 mod raw;
 #[path = "../support/venue.rs"]
-#[allow(dead_code, reason = "it belongs to several tests")]
 mod venue;
 
 mod record;
