@@ -4,7 +4,7 @@ use crate::market::{Level, Price, Quantity, Scale, Side};
 
 /// The resting quantity at each price on one side of a book.
 ///
-/// Sorted blocks of at most [`BLOCK`] levels, as the leaves of a B-tree: a change moves at most one
+/// Sorted blocks of some dozens of levels, as the leaves of a B-tree: a change moves at most one
 /// block's levels however deep the book is, and reading from the best is a walk over contiguous
 /// memory (`benches/book.rs` has it against one sorted vector and against the library's B-tree).
 ///
