@@ -2,8 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
+use super::flush::Stamp;
 use super::history::History;
-use super::{CHECKSUM_DEPTH, Offer, Throttle, checksum, difference};
+use super::{Flush, Flushed, Offer, Throttle, checksum, difference};
 use crate::market::{Depth, Level, Millis, Price, Quantity, Side, Speed};
 use crate::state::{Book, BookStatus, LevelChange};
 
@@ -39,55 +40,11 @@ enum Picture {
     Changes { bids: FxHashMap<Price, Quantity>, asks: FxHashMap<Price, Quantity> },
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Stamp {
-    first_update_id: u64,
-    last_update_id: u64,
-    time: Millis,
-    taken_in: Millis,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     first_update_id: u64,
     updates: u32,
     taken_in: Millis,
-}
-
-/// A flush's levels and numbers, in buffers that are used again.
-#[derive(Debug, Default)]
-pub struct Flush {
-    /// Bids, best first.
-    pub bids: Vec<Level>,
-    /// Asks, best first.
-    pub asks: Vec<Level>,
-    /// The venue's number of the first update in it.
-    pub first_update_id: u64,
-    /// The venue's number of the last update in it.
-    pub last_update_id: u64,
-    /// The venue's time of the last update in it.
-    pub time: Millis,
-    /// When the engine took the last update in.
-    pub taken_in: Millis,
-    /// CRC-32 of the best levels that the client then holds.
-    pub checksum: u32,
-    top_bids: Vec<Level>,
-    top_asks: Vec<Level>,
-    changed: Vec<LevelChange>,
-}
-
-/// What a flush is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flushed {
-    /// The whole picture.
-    Snapshot,
-    /// What changed since `previous`, in so many of the source's updates.
-    Delta {
-        /// The `seq` that it applies to.
-        previous: u64,
-        /// How many updates it stands for.
-        merged: u32,
-    },
 }
 
 impl BookTopic {
@@ -374,24 +331,6 @@ impl BookTopic {
             Picture::Window { bids, asks } => (bids.clear(), asks.clear()),
             Picture::Changes { bids, asks } => (bids.clear(), asks.clear()),
         };
-    }
-}
-
-impl Flush {
-    fn clear(&mut self) {
-        self.bids.clear();
-        self.asks.clear();
-    }
-
-    fn stamp(&mut self, stamp: Stamp) {
-        (self.first_update_id, self.last_update_id) = (stamp.first_update_id, stamp.last_update_id);
-        (self.time, self.taken_in) = (stamp.time, stamp.taken_in);
-    }
-
-    fn checksum_of(&mut self, book: &Book) -> u32 {
-        book.side(Side::Bid).copy_top(CHECKSUM_DEPTH, &mut self.top_bids);
-        book.side(Side::Ask).copy_top(CHECKSUM_DEPTH, &mut self.top_asks);
-        checksum(&self.top_bids, &self.top_asks)
     }
 }
 

@@ -5,10 +5,12 @@
 mod book;
 mod checksum;
 mod delta;
+mod flush;
 mod history;
 mod throttle;
 
-pub use book::{BookTopic, Flush, Flushed};
+pub use book::BookTopic;
 pub use checksum::{CHECKSUM_DEPTH, checksum};
 pub use delta::difference;
+pub use flush::{Flush, Flushed};
 pub use throttle::{Offer, Throttle};

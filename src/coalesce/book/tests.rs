@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::coalesce::CHECKSUM_DEPTH;
 use crate::market::{BookChange, BookKind, Decimal, RawLevel, StaleReason};
 use crate::state::Ladder;
 
