@@ -38,8 +38,16 @@ export class Bars {
     this.seq = history.seq;
     const early = this.early ?? [];
     this.early = undefined;
-    // One that is not even of the same run of numbers came before the server began anew.
-    return early.filter((message) => message.epoch === this.epoch).some((message) => this.hear(message).kind === "fetch");
+    const last = early.at(-1);
+    const held = early.filter((message) => message.epoch === this.epoch);
+    // The history of a server that has begun anew since, or from before a loss, leads to nothing.
+    const gap = held.some((message) => message.recovered === false && message.seq > this.seq);
+    if (gap || (last && last.epoch !== this.epoch)) {
+      this.early = early;
+      return true;
+    }
+    for (const message of held) this.follow(message);
+    return false;
   }
 
   /** Older bars, as they are fetched when somebody looks at them. How many were new. */
@@ -54,12 +62,18 @@ export class Bars {
   hear(message: StreamMessage): Step {
     if (this.early) {
       this.early.push(message);
+      // What comes while no history can be had is in the history when it can.
+      if (this.early.length > EARLY) this.early.shift();
       return { kind: "nothing" };
     }
     if (message.epoch !== this.epoch || message.recovered === false) {
       this.early = [message];
       return { kind: "fetch" };
     }
+    return this.follow(message);
+  }
+
+  private follow(message: StreamMessage): Step {
     if (message.seq <= this.seq) return { kind: "nothing" };
     this.seq = message.seq;
     return this.put(message.data as Bar);
@@ -84,3 +98,6 @@ export class Bars {
     return { kind: "earlier", bar };
   }
 }
+
+/** Messages that wait for the history. */
+const EARLY = 1_000;

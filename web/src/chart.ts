@@ -118,6 +118,8 @@ export class Chart {
       const history = await this.fetch("");
       if (own !== this.bars) return;
       if (history && !own.load(history)) break;
+      // Better than nothing meanwhile.
+      if (history) this.redraw();
       await new Promise((again) => setTimeout(again, FETCH_AGAIN));
     }
     if (own !== this.bars) return;

@@ -10,7 +10,9 @@ impl Exchange {
     pub fn past(&self, minutes: usize, now: Millis, mut out: impl FnMut(&str, Trade)) {
         let mut random = fastrand::Rng::with_seed(self.past.seed ^ PAST);
         for market in &self.markets {
-            for trade in walk_back(&market.instrument, self.past.orders, minutes, now, &mut random).into_iter().rev() {
+            for trade in
+                walk_back(&market.instrument, self.past.orders, minutes, now, &mut random).into_iter().rev()
+            {
                 out(&market.instrument.name, trade);
             }
         }

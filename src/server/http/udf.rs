@@ -14,7 +14,7 @@ use super::query::{BadField, Query};
 use super::{Market, reply};
 use crate::clock::Clock;
 use crate::encode::json as write;
-use crate::market::{Interval, Millis, Price, SymbolId};
+use crate::market::{Interval, Millis, SymbolId};
 use crate::server::answer::{Answer, body, error};
 use crate::shard::{BarsWanted, PastBars};
 
@@ -131,11 +131,11 @@ fn history(past: &PastBars) -> Vec<u8> {
     let mut out = b"{\"s\":\"ok\"".to_vec();
     write::key("t", &mut out);
     list(&past.bars, &mut out, |_, bar, out| write::integer(bar.open_time / SECOND, out));
-    let prices: [(&str, fn(&crate::market::Bar) -> Price); 4] =
-        [("o", |bar| bar.open), ("h", |bar| bar.high), ("l", |bar| bar.low), ("c", |bar| bar.close)];
-    for (name, price) in prices {
+    for (at, name) in ["o", "h", "l", "c"].into_iter().enumerate() {
         write::key(name, &mut out);
-        list(&past.bars, &mut out, |_, bar, out| price(bar).write(past.scale, out));
+        list(&past.bars, &mut out, |_, bar, out| {
+            [bar.open, bar.high, bar.low, bar.close][at].write(past.scale, out);
+        });
     }
     write::key("v", &mut out);
     list(&past.bars, &mut out, |_, bar, out| bar.volume.trimmed(0).write(out));
