@@ -49,6 +49,7 @@ pub mod engine;
 pub mod fanout;
 pub mod ingest;
 pub mod market;
+pub mod metrics;
 pub mod server;
 pub mod session;
 pub mod shard;

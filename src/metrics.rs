@@ -74,6 +74,11 @@ impl WorkerMeter {
         }
     }
 
+    /// What was published needed no writing.
+    pub fn nothing_to_write(&self) {
+        self.published.store(0, Ordering::Relaxed);
+    }
+
     /// What was published has been written by `now`.
     pub fn written(&self, now: u64) {
         let since = self.published.load(Ordering::Relaxed);

@@ -10,6 +10,7 @@ use super::worker::Worker;
 use super::{ShardCommand, ToWorker};
 use crate::dialect::{Channel, Since};
 use crate::market::Topic;
+use crate::metrics::Count;
 use crate::shard::{Broadcast, Join, Joined, Leave};
 
 impl Worker {
@@ -21,6 +22,9 @@ impl Worker {
         missed: Option<u64>,
     ) {
         let id = connection.id;
+        if missed.is_none() {
+            self.subscriptions(channel).add(1);
+        }
         if let Topic::Room(_) = channel.topic {
             // A room has no shard that knows more of it than this worker does.
             return self.joined(Joined { connection: id, channel, frames: Vec::new() });
@@ -30,7 +34,12 @@ impl Worker {
     }
 
     pub(super) async fn leave(&self, channel: Channel) {
+        self.subscriptions(channel).take(1);
         self.ask(channel.topic, ShardCommand::Leave(Leave { channel, worker: self.id })).await;
+    }
+
+    fn subscriptions(&self, channel: Channel) -> &Count {
+        &self.meter().subscriptions[channel.dialect as usize]
     }
 
     /// Sends a client's own broadcast to every worker. While one of them is full this connection

@@ -18,6 +18,7 @@ use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
 use crate::dialect::Channel;
 use crate::market::Millis;
+use crate::metrics::WorkerMeter;
 use crate::session::{Action, Conversation, Progress, SessionEnd};
 use crate::shard::{Broadcast, Joined};
 
@@ -210,6 +211,7 @@ impl Worker {
             connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
         }
         self.connections.borrow_mut().insert(id, connection.clone());
+        self.meter().connections.add(1);
         tokio::task::spawn_local(self.clone().converse(connection, new.early));
     }
 
@@ -292,6 +294,8 @@ impl Worker {
         self.send_round();
         self.round.borrow_mut().unseat(connection);
         self.connections.borrow_mut().remove(&connection.id);
+        self.meter().connections.take(1);
+        self.meter().slow_closes.add(u64::from(connection.too_slow.get()));
         let channels: Vec<Channel> =
             connection.subscriptions.borrow().iter().map(|(channel, _)| channel).collect();
         for channel in channels {
@@ -308,6 +312,8 @@ impl Worker {
     /// Ends a round: what it holds goes out, and then what waits for single connections.
     fn flush(&self) {
         self.send_round();
+        // What is left of a turn were answers to joins, which belong to single connections.
+        self.meter().nothing_to_write();
         let mut dirty = std::mem::take(&mut *self.dirty.borrow_mut());
         if dirty.is_empty() {
             return;
@@ -324,7 +330,9 @@ impl Worker {
         let mut round = self.round.borrow_mut();
         if !round.is_empty() {
             let now = self.now();
-            round.send(now, |connection, frames, written| self.keep(connection, frames, written, now));
+            let meter = self.meter();
+            round.send(now, meter, |connection, frames, written| self.keep(connection, frames, written, now));
+            meter.written(self.workers.clock().now());
         }
     }
 
@@ -348,11 +356,18 @@ impl Worker {
         }
     }
 
+    pub(super) fn meter(&self) -> &WorkerMeter {
+        &self.workers.meters()[usize::from(self.id)]
+    }
+
     fn sweep(&self) {
         let now = self.now();
+        let mut waiting = 0;
         for connection in self.connections.borrow().values() {
             connection.sweep(now, &self.config);
+            waiting += connection.outbox.borrow().len() as u64;
         }
+        self.meter().outbox_bytes.set(waiting);
     }
 
     fn shut_down(&self, until: Millis) {

@@ -10,12 +10,16 @@ use crossbeam_channel::Sender;
 use tracing::error;
 
 use super::{Inbox, NewConnection, ShardCommand, ToWorker, WorkerConfig, run};
+use crate::clock::FineClock;
 use crate::market::Millis;
+use crate::metrics::WorkerMeter;
 
 /// A handle of all workers' inboxes. Cheap to clone.
 #[derive(Clone)]
 pub struct Workers {
     inboxes: Arc<[Arc<Inbox<ToWorker>>]>,
+    meters: Arc<[WorkerMeter]>,
+    clock: FineClock,
     next: Arc<AtomicUsize>,
 }
 
@@ -24,7 +28,8 @@ impl Workers {
     /// [`Workers::start`].
     pub fn new(count: NonZeroUsize, capacity: usize) -> Workers {
         let inboxes = (0..count.get()).map(|_| Arc::new(Inbox::new(capacity))).collect();
-        Workers { inboxes, next: Arc::default() }
+        let meters = (0..count.get()).map(|_| WorkerMeter::default()).collect();
+        Workers { inboxes, meters, clock: FineClock::start(), next: Arc::default() }
     }
 
     /// Starts a thread for each. They ask `shards` for topics; where there are none they serve rooms
@@ -65,6 +70,16 @@ impl Workers {
     /// All inboxes, by the workers' numbers.
     pub fn inboxes(&self) -> &[Arc<Inbox<ToWorker>>] {
         &self.inboxes
+    }
+
+    /// What each of them counts, by the workers' numbers.
+    pub fn meters(&self) -> &[WorkerMeter] {
+        &self.meters
+    }
+
+    /// The clock by which it is measured how long a message takes.
+    pub fn clock(&self) -> FineClock {
+        self.clock
     }
 
     /// Has every client told and what waits for it sent; the workers end when all clients have gone,

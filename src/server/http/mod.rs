@@ -1,6 +1,7 @@
 //! What a market's server answers, address by address: a file for each group of them.
 
 mod history;
+mod metrics;
 mod native;
 mod page;
 mod query;
@@ -75,7 +76,8 @@ impl Routes for Market {
             (&Method::GET, "/v1/ws") => self.native(request, peer, door),
             (&Method::GET, "/healthz") => self.health(),
             (&Method::GET, "/readyz") => self.readiness(door),
-            (_, "/v1/ws" | "/healthz" | "/readyz") => wrong_method("GET"),
+            (&Method::GET, "/metrics") => self.metrics(door),
+            (_, "/v1/ws" | "/healthz" | "/readyz" | "/metrics") => wrong_method("GET"),
             (_, path) if path.starts_with("/api/v1/") || path.starts_with("/udf/") => {
                 // Public, but a wrong token is told so here as everywhere.
                 match self.grant(&request, peer, "history") {
@@ -93,9 +95,11 @@ impl Routes for Market {
 
 fn not_found(page: bool) -> Answer {
     let message = match page {
-        true => "there are / (a page), /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here",
+        true => {
+            "there are / (a page), /v1/ws (WebSocket), /api/v1/…, /udf/…, /metrics, /healthz and /readyz here"
+        }
         false => {
-            "there are /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here; page = true serves a page"
+            "there are /v1/ws (WebSocket), /api/v1/…, /udf/…, /metrics, /healthz and /readyz here; page = true serves a page"
         }
     };
     error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
