@@ -1,11 +1,15 @@
 //! One connected client: what it may be told and why it ends, without sockets.
 
 mod close;
+pub mod engineio;
+mod misspoken;
 mod native;
+pub mod socketio;
 mod subscriptions;
 pub mod websocket;
 
 pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};
+pub use misspoken::Misspoken;
 pub use native::{Native, SessionLimits, canonical};
 pub use subscriptions::{Progress, Subscriptions};
 
@@ -26,6 +30,11 @@ pub trait Conversation {
 
     /// Takes a message in, and says what is to be done, in order.
     fn receive(&mut self, now: Millis, said: Said<'_>, topics: &mut Subscriptions, actions: &mut Vec<Action>);
+
+    /// Whether it finds out by itself that the client has gone; otherwise WebSocket pings do.
+    fn has_heartbeat(&self) -> bool {
+        false
+    }
 
     /// What a topic is called, for people.
     fn name(&self, topic: Topic) -> String;
