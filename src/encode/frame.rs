@@ -65,7 +65,10 @@ impl Frame {
     /// appends the payload of each one of `messages`.
     ///
     /// [`Frame::payload`] is that of the first of them.
-    pub fn texts<T>(messages: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) -> Option<Frame> {
+    pub fn texts<T>(
+        messages: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(T, &mut Vec<u8>),
+    ) -> Option<Frame> {
         let mut messages = messages.into_iter();
         let first = messages.next()?;
         let first = Frame::text(EXPECTED, |out| write(first, out));
@@ -248,7 +251,11 @@ mod tests {
         let frame = Frame::texts(lengths, write).unwrap();
         let found: Vec<_> = Frame::messages_in(frame.bytes()).collect();
         assert_eq!(found.iter().map(|(_, message)| message.len()).collect::<Vec<_>>(), lengths);
-        assert!(found.iter().all(|(opcode, message)| *opcode == Opcode::Text && message.iter().all(|&b| b == b'x')));
+        assert!(
+            found
+                .iter()
+                .all(|(opcode, message)| *opcode == Opcode::Text && message.iter().all(|&b| b == b'x'))
+        );
         let single = Frame::texts([3], write).unwrap();
         assert_eq!(single, text(b"xxx"));
         let (_, message) = Frame::messages_in(single.bytes()).next().unwrap();

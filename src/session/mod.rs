@@ -13,7 +13,7 @@ pub use misspoken::Misspoken;
 pub use native::{Native, SessionLimits, canonical};
 pub use subscriptions::{Progress, Subscriptions};
 
-use crate::dialect::{Dialect, Since};
+use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
 use crate::market::{Millis, Topic};
 use crate::shard::Broadcast;
@@ -22,14 +22,19 @@ use crate::shard::Broadcast;
 ///
 /// Knows no socket. A dialect has one, and so has any other service on the same workers.
 pub trait Conversation {
-    /// Which words it uses.
-    fn dialect(&self) -> Dialect;
-
     /// What happens before the client has said anything.
     fn begin(&mut self, _topics: &mut Subscriptions, _actions: &mut Vec<Action>) {}
 
     /// Takes a message in, and says what is to be done, in order.
     fn receive(&mut self, now: Millis, said: Said<'_>, topics: &mut Subscriptions, actions: &mut Vec<Action>);
+
+    /// When it wants to [`advance`](Conversation::advance) although nothing was said.
+    fn next_due(&self) -> Option<Millis> {
+        None
+    }
+
+    /// Time has come to `now`: heartbeats, deadlines, what expires.
+    fn advance(&mut self, _now: Millis, _topics: &mut Subscriptions, _actions: &mut Vec<Action>) {}
 
     /// Whether it finds out by itself that the client has gone; otherwise WebSocket pings do.
     fn has_heartbeat(&self) -> bool {
@@ -56,15 +61,15 @@ pub enum Action {
     Reply(Frame),
     /// Ask the topic's shard for its beginning; the subscription has begun.
     Join {
-        /// The topic.
-        topic: Topic,
+        /// The topic, and the words for it.
+        channel: Channel,
         /// What the client last heard of it.
         since: Option<Since>,
     },
     /// Tell the topic's shard that there is one listener less; the subscription has ended.
     Leave {
-        /// The topic.
-        topic: Topic,
+        /// The topic, and the words for it.
+        channel: Channel,
     },
     /// Send this to all who listen, on every worker.
     Publish(Broadcast),

@@ -36,6 +36,11 @@ pub struct Options {
 impl Default for Options {
     /// What the protocol's own server does.
     fn default() -> Options {
-        Options { ping_interval: 25_000, ping_timeout: 20_000, max_payload: 1_000_000, upgrade_timeout: 10_000 }
+        Options {
+            ping_interval: 25_000,
+            ping_timeout: 20_000,
+            max_payload: 1_000_000,
+            upgrade_timeout: 10_000,
+        }
     }
 }

@@ -51,6 +51,9 @@ mod tests {
     #[test]
     fn a_client_is_told_a_number_and_a_text() {
         assert_eq!(Refused::UnknownSession.body(), r#"{"code":1,"message":"Session ID unknown"}"#);
-        assert_eq!(Refused::UnsupportedVersion.body(), r#"{"code":5,"message":"Unsupported protocol version"}"#);
+        assert_eq!(
+            Refused::UnsupportedVersion.body(),
+            r#"{"code":5,"message":"Unsupported protocol version"}"#
+        );
     }
 }

@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn what_is_no_name_of_ours_is_none() {
-        for text in ["", "abc", "abcdefghijklmnopqrstuvw", "abcdefghijklmnopqrstuvwxy", "abcdefghijklmnopqrstuvw/"] {
+        for text in
+            ["", "abc", "abcdefghijklmnopqrstuvw", "abcdefghijklmnopqrstuvwxy", "abcdefghijklmnopqrstuvw/"]
+        {
             assert_eq!(Sid::read(text), None, "{text}");
         }
     }

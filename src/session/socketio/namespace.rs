@@ -69,7 +69,11 @@ pub struct Event<'a> {
 impl<'a> Event<'a> {
     /// Takes the array of an event apart. `None` where there is no name: an event without a payload,
     /// which the protocol's own server passes over too.
-    pub(super) fn read(data: Option<&'a str>, ack: Option<AckId>, attachments: &'a [Vec<u8>]) -> Option<Event<'a>> {
+    pub(super) fn read(
+        data: Option<&'a str>,
+        ack: Option<AckId>,
+        attachments: &'a [Vec<u8>],
+    ) -> Option<Event<'a>> {
         let mut items = scan::items(data?)?;
         let first = items.first().copied()?;
         items.remove(0);

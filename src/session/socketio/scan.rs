@@ -4,47 +4,51 @@
 
 /// The items of the array that `json` is, as they are written; `None` where it is no array, or no JSON.
 pub fn items(json: &str) -> Option<Vec<&str>> {
-    let bytes = json.as_bytes();
-    let mut items = Vec::new();
-    let mut at = space(bytes, 0);
-    let mut separator = b'[';
-    while bytes.get(at) == Some(&separator) {
-        let start = space(bytes, at + 1);
-        if separator == b'[' && bytes.get(start) == Some(&b']') {
-            at = start;
-            break;
-        }
+    parts(json, b'[', b']', |bytes, start| {
         let end = value_end(bytes, start)?;
-        items.push(&json[start..end]);
-        at = space(bytes, end);
-        separator = b',';
-    }
-    let whole = bytes.get(at) == Some(&b']') && space(bytes, at + 1) == bytes.len();
-    whole.then_some(items)
+        Some((&json[start..end], end))
+    })
 }
 
 /// The members of the object that `json` is: each name as it is written, with its quotation marks,
 /// and its value. `None` where it is no object, or no JSON.
 pub fn members(json: &str) -> Option<Vec<(&str, &str)>> {
-    let bytes = json.as_bytes();
-    let mut members = Vec::new();
-    let mut at = space(bytes, 0);
-    let mut separator = b'{';
-    while bytes.get(at) == Some(&separator) {
-        let start = space(bytes, at + 1);
-        if separator == b'{' && bytes.get(start) == Some(&b'}') {
-            at = start;
-            break;
-        }
+    parts(json, b'{', b'}', |bytes, start| {
         let name_end = string_end(bytes, start)?;
         let value = colon(bytes, name_end)?;
         let end = value_end(bytes, value)?;
-        members.push((&json[start..name_end], &json[value..end]));
-        at = space(bytes, end);
-        separator = b',';
+        Some(((&json[start..name_end], &json[value..end]), end))
+    })
+}
+
+/// What lies between `open` and `close` and their commas. `part` reads one from where it begins, and
+/// says where it ends.
+fn parts<T>(
+    json: &str,
+    open: u8,
+    close: u8,
+    part: impl Fn(&[u8], usize) -> Option<(T, usize)>,
+) -> Option<Vec<T>> {
+    let bytes = json.as_bytes();
+    let mut at = space(bytes, 0);
+    if bytes.get(at) != Some(&open) {
+        return None;
     }
-    let whole = bytes.get(at) == Some(&b'}') && space(bytes, at + 1) == bytes.len();
-    whole.then_some(members)
+    let mut parts = Vec::new();
+    at = space(bytes, at + 1);
+    if bytes.get(at) != Some(&close) {
+        loop {
+            let (found, end) = part(bytes, at)?;
+            parts.push(found);
+            at = space(bytes, end);
+            if bytes.get(at) != Some(&b',') {
+                break;
+            }
+            at = space(bytes, at + 1);
+        }
+    }
+    let whole = bytes.get(at) == Some(&close) && space(bytes, at + 1) == bytes.len();
+    whole.then_some(parts)
 }
 
 /// Where the value ends that begins at `at`. Nesting costs a byte a level and no stack.
@@ -136,7 +140,8 @@ fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 fn number_end(bytes: &[u8], mut at: usize) -> Option<usize> {
-    let digits = |at: usize| bytes[at.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits =
+        |at: usize| bytes[at.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     at += usize::from(bytes[at] == b'-');
     let whole = digits(at);
     if whole == 0 || (whole > 1 && bytes[at] == b'0') {
@@ -185,17 +190,45 @@ mod tests {
 
     #[test]
     fn items_and_members_stay_as_they_are_written() {
-        assert_eq!(items(r#" [ "a" ,1.50, {"b" : [ 2 ]} ,[] ] "#), Some(vec![r#""a""#, "1.50", r#"{"b" : [ 2 ]}"#, "[]"]));
+        assert_eq!(
+            items(r#" [ "a" ,1.50, {"b" : [ 2 ]} ,[] ] "#),
+            Some(vec![r#""a""#, "1.50", r#"{"b" : [ 2 ]}"#, "[]"])
+        );
         assert_eq!(items("[]"), Some(vec![]));
-        assert_eq!(members(r#"{"a":1e3, "b\u0020":{}}"#), Some(vec![(r#""a""#, "1e3"), (r#""b\u0020""#, "{}")]));
+        assert_eq!(
+            members(r#"{"a":1e3, "b\u0020":{}}"#),
+            Some(vec![(r#""a""#, "1e3"), (r#""b\u0020""#, "{}")])
+        );
         assert_eq!(members("{ }"), Some(vec![]));
     }
 
     #[test]
     fn what_is_no_json_is_none() {
         for wrong in [
-            "", "[", "]", "[1,]", "[,1]", "[1 2]", "[01]", "[1.]", "[.5]", "[+1]", "[1e]", "[NaN]", "['a']", "[\"a]",
-            "[\"\\x\"]", "[\"\\u12g4\"]", "[\"\n\"]", "[1]x", "[tru]", "[{]}", "[{\"a\"}]", "[{\"a\":1,}]", "[-]", "{}",
+            "",
+            "[",
+            "]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[01]",
+            "[1.]",
+            "[.5]",
+            "[+1]",
+            "[1e]",
+            "[NaN]",
+            "['a']",
+            "[\"a]",
+            "[\"\\x\"]",
+            "[\"\\u12g4\"]",
+            "[\"\n\"]",
+            "[1]x",
+            "[tru]",
+            "[{]}",
+            "[{\"a\"}]",
+            "[{\"a\":1,}]",
+            "[-]",
+            "{}",
         ] {
             assert_eq!(items(wrong), None, "{wrong}");
         }

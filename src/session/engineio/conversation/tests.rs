@@ -25,7 +25,8 @@ struct Client(EngineIo, Subscriptions);
 
 impl Client {
     fn new(upgrades: bool) -> Client {
-        let options = Options { ping_interval: 300, ping_timeout: 200, max_payload: 1_000_000, upgrade_timeout: 1 };
+        let options =
+            Options { ping_interval: 300, ping_timeout: 200, max_payload: 1_000_000, upgrade_timeout: 1 };
         let sid = Sid::random(0).unwrap();
         Client(EngineIo::new(sid, options, upgrades, Box::new(Echo), 0), Subscriptions::default())
     }

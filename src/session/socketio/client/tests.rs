@@ -158,7 +158,10 @@ fn values_come_back_as_they_were_written() {
     let mut client = Client::joined();
     let said = r#"2["message",1,"2",{"3":[true],"a":1.50}]"#;
     assert_eq!(client.says(said), [r#"42["message-back",1,"2",{"3":[true],"a":1.50}]"#]);
-    assert_eq!(client.says(r#"2456["message-with-ack",1,"2",{"3":[false]}]"#), [r#"43456[1,"2",{"3":[false]}]"#]);
+    assert_eq!(
+        client.says(r#"2456["message-with-ack",1,"2",{"3":[false]}]"#),
+        [r#"43456[1,"2",{"3":[false]}]"#]
+    );
     assert_eq!(client.says(r#"2456["nobody listens"]"#), [""; 0]);
     assert_eq!(client.says("2"), [""; 0], "an event without a payload");
 }
@@ -169,7 +172,10 @@ fn attachments_go_with_their_packet_both_ways() {
     let places = r#"{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}"#;
     assert_eq!(client.says(&format!(r#"52-["message",{places}]"#)), [""; 0]);
     assert_eq!(client.said(100, Said::Binary(b"one")), [""; 0]);
-    assert_eq!(client.said(100, Said::Binary(b"two")), [&format!(r#"452-["message-back",{places}]"#), "one", "two"]);
+    assert_eq!(
+        client.said(100, Said::Binary(b"two")),
+        [&format!(r#"452-["message-back",{places}]"#), "one", "two"]
+    );
     client.says(&format!(r#"52-789["message-with-ack",{places}]"#));
     client.said(100, Said::Binary(b"one"));
     assert_eq!(client.said(100, Said::Binary(b"two")), [&format!("462-789[{places}]"), "one", "two"]);
@@ -186,7 +192,10 @@ fn attachments_have_a_deadline() {
 #[test]
 fn who_joins_nothing_is_let_go() {
     let mut client = Client::new();
-    assert_eq!((client.waits(999), client.waits(1_000)), (vec![], vec!["Misspoken(NothingConnected)".into()]));
+    assert_eq!(
+        (client.waits(999), client.waits(1_000)),
+        (vec![], vec!["Misspoken(NothingConnected)".into()])
+    );
 }
 
 #[test]
