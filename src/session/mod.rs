@@ -41,6 +41,12 @@ pub trait Conversation {
         false
     }
 
+    /// The longest message of the client that it takes, in bytes, where it told the client another
+    /// limit than all others have.
+    fn most_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// What a topic is called, for people.
     fn name(&self, topic: Topic) -> String;
 }

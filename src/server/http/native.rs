@@ -8,9 +8,9 @@ use hyper::header::AUTHORIZATION;
 use hyper::{Request, StatusCode};
 
 use super::Market;
+use crate::fanout::MakeConversation;
 use crate::server::Door;
 use crate::server::answer::{Answer, error};
-use crate::server::door::MakeConversation;
 use crate::session::Native;
 
 impl Market {

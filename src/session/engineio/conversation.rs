@@ -114,6 +114,10 @@ impl Conversation for EngineIo {
         true
     }
 
+    fn most_bytes(&self) -> Option<usize> {
+        Some(self.options.max_payload)
+    }
+
     fn name(&self, topic: Topic) -> String {
         self.spoken.name(topic)
     }

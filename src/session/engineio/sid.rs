@@ -77,7 +77,7 @@ fn from_text(text: &[u8; TEXT]) -> Option<[u8; RANDOM + 2]> {
 const RANDOM: usize = 16;
 
 /// Letters that a name is written in.
-const TEXT: usize = (RANDOM + 2) / 3 * 4;
+const TEXT: usize = 24;
 
 /// base64url: none of it needs an escape in an address.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

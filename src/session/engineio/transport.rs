@@ -88,14 +88,9 @@ impl Transport {
         self.stage != Stage::WebSocket
     }
 
-    /// Whether a WebSocket may try to take over now.
-    pub fn may_try(&self) -> bool {
-        self.stage == Stage::Polling
-    }
-
     /// A WebSocket tries to take over, where it may.
     pub fn tries(&mut self, now: Millis, options: &Options) -> bool {
-        let may = self.may_try();
+        let may = self.stage == Stage::Polling;
         if may {
             self.stage = Stage::Trying { until: now + options.upgrade_timeout };
         }
