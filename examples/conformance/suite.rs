@@ -40,7 +40,10 @@ impl Suite {
     }
 
     /// The same with other times.
-    pub(crate) async fn bind_with(listen: SocketAddr, options: Options) -> io::Result<(Server<Suite>, Running)> {
+    pub(crate) async fn bind_with(
+        listen: SocketAddr,
+        options: Options,
+    ) -> io::Result<(Server<Suite>, Running)> {
         let config = Config { listen, ..Config::default() };
         let limits = &config.limits;
         let workers = Workers::new(NonZeroUsize::MIN.saturating_add(1), limits.worker_queue.get());

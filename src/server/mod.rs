@@ -7,6 +7,7 @@ mod door;
 pub mod engineio;
 mod http;
 mod patience;
+mod token;
 
 use std::io;
 use std::net::SocketAddr;

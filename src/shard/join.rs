@@ -104,7 +104,8 @@ impl SymbolState {
             return None;
         };
         let (seq, taken_in) = (slot.topic.seq(), turn.flush.taken_in);
-        let body = UpdateBody::BookDelta { book: view(turn.flush), previous, merged };
+        let (book, window) = (view(turn.flush), slot.topic.window());
+        let body = UpdateBody::BookDelta { book, previous, merged, window };
         let frame = join.channel.dialect.encode(&self.update(
             join.channel.topic,
             &self.book_epoch,

@@ -301,7 +301,9 @@ impl SymbolState {
         let book = view(turn.flush);
         let body = match flushed {
             Flushed::Snapshot => UpdateBody::BookSnapshot { book, recovered: None },
-            Flushed::Delta { previous, merged } => UpdateBody::BookDelta { book, previous, merged },
+            Flushed::Delta { previous, merged } => {
+                UpdateBody::BookDelta { book, previous, merged, window: slot.topic.window() }
+            }
         };
         let update = Update {
             topic,

@@ -1,7 +1,6 @@
 //! Engine.IO over HTTP: polls, posts and upgrades find the session that they belong to.
 
 mod cors;
-mod query;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,14 +10,13 @@ use bytes::Bytes;
 use fastwebsockets::upgrade::is_upgrade_request;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-pub use query::value;
-
 use super::answer::{Answer, wrong_method};
+use super::token::presented;
 use super::{Content, Door, Patience};
 use crate::fanout::{Asked, MakeConversation, NewSession, ToWorker};
 use crate::market::Millis;
@@ -196,26 +194,25 @@ impl Endpoint {
 
 impl Arrival {
     fn read(request: &Request<Incoming>, peer: SocketAddr) -> Arrival {
-        let in_query = request.uri().query().and_then(|query| value(query, "token"));
-        let bearer = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
-        let bearer =
-            bearer.and_then(|text| text.strip_prefix("Bearer ")).map(|token| token.trim().to_owned());
-        let token = in_query.filter(|token| !token.is_empty()).or(bearer).filter(|token| !token.is_empty());
-        Arrival { peer, token }
+        Arrival { peer, token: presented(request).map(|token| token.into_owned()) }
     }
 }
 
 impl Wanted {
     fn read(query: &str) -> Result<Wanted, Refused> {
-        let websocket = match value(query, "transport").as_deref() {
+        let value = |name: &str| {
+            let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
+        };
+        let websocket = match value("transport") {
             Some("polling") => false,
             Some("websocket") => true,
             Some(_) | None => return Err(Refused::UnknownTransport),
         };
-        let sid = value(query, "sid");
-        let version_is_right = value(query, "EIO").as_deref() == Some("4");
+        let sid = value("sid");
+        let version_is_right = value("EIO") == Some("4");
         let is_named = sid.is_some();
-        Ok(Wanted { sid: sid.as_deref().and_then(Sid::read), is_named, websocket, version_is_right })
+        Ok(Wanted { sid: sid.and_then(Sid::read), is_named, websocket, version_is_right })
     }
 }
 
