@@ -36,15 +36,11 @@ impl Suite {
     pub(crate) async fn bind(listen: SocketAddr) -> io::Result<(Server<Suite>, Running)> {
         let options =
             Options { ping_interval: 300, ping_timeout: 200, max_payload: 1_000_000, ..Options::default() };
-        Suite::bind_with(listen, options).await
+        Suite::bind_with(&Config { listen, ..Config::default() }, options).await
     }
 
-    /// The same with other times.
-    pub(crate) async fn bind_with(
-        listen: SocketAddr,
-        options: Options,
-    ) -> io::Result<(Server<Suite>, Running)> {
-        let config = Config { listen, ..Config::default() };
+    /// The same with other limits and times.
+    pub(crate) async fn bind_with(config: &Config, options: Options) -> io::Result<(Server<Suite>, Running)> {
         let limits = &config.limits;
         let workers = Workers::new(NonZeroUsize::MIN.saturating_add(1), limits.worker_queue.get());
         let worker = WorkerConfig {
@@ -55,7 +51,7 @@ impl Suite {
             stalled: 20_000,
         };
         let threads = workers.start(&[], &worker)?;
-        let door = Door::new(&config, workers.clone());
+        let door = Door::new(config, workers.clone());
         let socketio = socketio::Options { connect_timeout: 1_000, ..socketio::Options::default() };
         let service: Arc<dyn Service> = Arc::new(Namespaces);
         let suite = Suite {
@@ -64,7 +60,7 @@ impl Suite {
                 Box::new(SocketIo::new(service.clone(), socketio, now))
             }),
         };
-        Ok((Server::bind(&config, suite, door).await?, Running { workers, threads }))
+        Ok((Server::bind(config, suite, door).await?, Running { workers, threads }))
     }
 }
 

@@ -90,8 +90,13 @@ impl Worker {
             }
             Asked::IsThere(reply) => _ = reply.send(Ok(())),
             Asked::Try { stream, early } => {
-                connection.try_over(self.now(), mailbox, stream, early, actions);
-                self.act(connection, actions, Ok(())).await;
+                // A new socket takes what it is given only once the runtime has seen that it would.
+                if let Ok(stream) = TcpStream::from_std(stream)
+                    && stream.writable().await.is_ok()
+                {
+                    connection.try_over(self.now(), mailbox, stream, early, actions);
+                    self.act(connection, actions, Ok(())).await;
+                }
             }
             Asked::Drop => connection.end(&SessionEnd::PeerLeft, self.now()),
         }
@@ -153,11 +158,10 @@ impl Connection {
         &self,
         now: Millis,
         mailbox: &Mailbox,
-        stream: std::net::TcpStream,
+        stream: TcpStream,
         mut early: Vec<u8>,
         actions: &mut Vec<Action>,
     ) {
-        let Ok(stream) = TcpStream::from_std(stream) else { return };
         if !self.is_open() || !mailbox.transport.borrow_mut().tries(now, &mailbox.options) {
             debug!(connection = self.id, "a WebSocket came that may not take over");
             // It took nothing yet, so that it takes this.
