@@ -14,7 +14,7 @@ mod topics;
 use std::sync::Arc;
 
 use due::Due;
-use interest::Interest;
+pub(crate) use interest::Interest;
 pub use outlet::{Broadcast, Class, Join, Joined, Leave, Outlet};
 pub use past::{BarsWanted, PastBars, PastTrades};
 pub use symbol::{SymbolCounts, SymbolState};
