@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Response;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use prometheus_client::collector::Collector;
@@ -17,8 +15,8 @@ use super::Market;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
 use crate::metrics::{Count, EVENT_KINDS, Histogram, TOPIC_CLASSES, WorkerMeter};
-use crate::server::Door;
 use crate::server::answer::Answer;
+use crate::server::{Content, Door};
 use crate::state::BookStatus;
 
 /// One reading of everything.
@@ -59,7 +57,7 @@ impl Market {
         let mut text = String::with_capacity(8 << 10);
         // Writing to a text does not fail.
         let _ = text::encode(&mut text, &registry);
-        let mut answer = Response::new(Full::new(Bytes::from(text)));
+        let mut answer = Response::new(Content::from(text));
         let own = answer.headers_mut();
         own.insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
         own.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

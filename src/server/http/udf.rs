@@ -3,7 +3,6 @@
 //! Times are whole seconds and prices are numbers here, because that is what the library reads.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
@@ -15,6 +14,7 @@ use super::{Market, reply};
 use crate::clock::Clock;
 use crate::encode::json as write;
 use crate::market::{Interval, Millis, SymbolId};
+use crate::server::Content;
 use crate::server::answer::{Answer, body, error};
 use crate::shard::{BarsWanted, PastBars};
 
@@ -146,7 +146,7 @@ fn history(past: &PastBars) -> Vec<u8> {
 /// The server's time in seconds, as plain text.
 fn time() -> Answer {
     let now: Millis = Clock::start().now();
-    let mut answer = Response::new(Full::new(Bytes::from((now / SECOND).to_string())));
+    let mut answer = Response::new(Content::from(Bytes::from((now / SECOND).to_string())));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
