@@ -25,6 +25,7 @@
 //! | [`auth`] | a token → who somebody is and what it may do; keys that rotate |
 //! | [`session`] | one client's conversation: frames read strictly, commands, why it ends |
 //! | [`fanout`] | workers that own connections: one write per connection and round |
+//! | [`metrics`] | what the threads count, each for itself |
 //! | [`engine`], [`server`], [`cli`] | threads and queues; HTTP, routes and the door to the workers; the commands a person types |
 //!
 //! A module uses only those that stand above it here (`tests/tidy` holds the arrows). The stages up to
@@ -36,6 +37,7 @@
 //! | current book and ticker | its one writer | any thread | `ArcSwap`, borrowed in a closure |
 //! | pending changes | the shard | nobody else | function call |
 //! | audiences, outboxes | the worker that owns the connection | that worker | bounded inbox |
+//! | what is counted | the thread that does it | any thread | relaxed loads |
 //! | conversation | its connection's task | nobody else | function call |
 //!
 //! # In a program of one's own
