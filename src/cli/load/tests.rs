@@ -93,6 +93,7 @@ fn plan(line: &str) -> Result<Plan, LoadError> {
         | Command::Replay(_)
         | Command::Record(_)
         | Command::Tail(_)
+        | Command::Token(_)
         | Command::Demo(_)) => {
             panic!("{other:?}")
         }
