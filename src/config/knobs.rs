@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 46] = [
+pub const KNOBS: [Knob; 47] = [
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -168,6 +168,9 @@ pub const KNOBS: [Knob; 46] = [
         "How far the clocks of those who sign tokens may be off: `exp` counts so much later, `nbf` so much sooner."),
     knob("auth.jwks_refresh_ms", whole(Time(|c| &mut c.auth.jwks_refresh), MS, 100, 24 * 60 * MINUTE_MS),
         "How often a key set is read again. A token with a key that is not known brings that forward, but never closer than 10 s."),
+
+    knob("hub.payload", Setting::HubPayload(|c| &mut c.hub_payload),
+        "How payloads stand in the messages at `/ws`: as an `object`, or as a `string` with the object's JSON for clients that parse it a second time. A client chooses for itself with `?payload=`."),
 ];
 
 /// A setting that stands in the environment alone, because files are copied and flags are listed.

@@ -67,6 +67,8 @@ pub struct Config {
     pub threads: Threads,
     /// Tokens.
     pub auth: Auth,
+    /// How the hub's payloads stand in their messages, unless a client asks for the other way.
+    pub hub_payload: HubPayload,
     /// What is never printed.
     pub secrets: Secrets,
 }
@@ -78,6 +80,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// How a payload stands in a message of the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HubPayload {
+    /// As an object.
+    Object,
+    /// As a text that holds the object's JSON, for clients that parse it a second time.
+    Text,
 }
 
 /// `[simulated]`: an exchange that does not exist.
@@ -280,6 +291,7 @@ impl Default for Config {
             limits: Limits::default(),
             threads: Threads { worker_threads: None, shards: NonZeroUsize::MIN },
             auth: Auth::default(),
+            hub_payload: HubPayload::Object,
             secrets: Secrets::default(),
         }
     }

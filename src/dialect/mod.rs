@@ -3,6 +3,7 @@
 //! A dialect turns a client's words into [`Command`]s and an [`Update`] into the words that its
 //! clients expect. Everything between the two is the same engine for all.
 
+pub mod hub;
 pub mod native;
 
 use crate::encode::Frame;
@@ -14,17 +15,23 @@ use crate::market::{Topic, Update};
 pub enum Dialect {
     /// tickcast's own, at `/v1/ws`.
     Native,
+    /// The hub's, at `/ws`.
+    Hub,
+    /// The hub's with each payload in a text.
+    HubText,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Dialect; 1] = [Dialect::Native];
+    pub const ALL: [Dialect; 3] = [Dialect::Native, Dialect::Hub, Dialect::HubText];
 
     /// The update as a frame that every subscriber of this dialect gets; `None` where the dialect
     /// has no words for it.
     pub fn encode(self, update: &Update<'_>) -> Option<Frame> {
         match self {
             Dialect::Native => Some(native::encode(update)),
+            Dialect::Hub => hub::encode(update, hub::Payload::Object),
+            Dialect::HubText => hub::encode(update, hub::Payload::Text),
         }
     }
 }

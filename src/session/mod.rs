@@ -1,12 +1,16 @@
 //! One connected client: what it may be told and why it ends, without sockets.
 
+mod allowance;
 mod close;
+pub mod hub;
 mod native;
 mod subscriptions;
 pub mod websocket;
 
+use allowance::Allowance;
+pub use allowance::SessionLimits;
 pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};
-pub use native::{Native, SessionLimits, canonical};
+pub use native::{Native, canonical};
 pub use subscriptions::{Progress, Subscriptions};
 
 use crate::dialect::{Channel, Since};

@@ -4,4 +4,4 @@ mod command;
 mod update;
 
 pub use command::{error, listed, pong, read, subscribed, unsubscribed};
-pub use update::encode;
+pub use update::{array, bar, book, encode, ticker, trade};

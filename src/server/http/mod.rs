@@ -1,5 +1,6 @@
 //! What a market's server answers, address by address: a file for each group of them.
 
+mod hub;
 mod native;
 mod status;
 
@@ -12,21 +13,26 @@ use hyper::{Method, Request, StatusCode};
 
 use super::answer::{Answer, error, wrong_method};
 use super::{Door, Routes};
-use crate::config::{Config, Source};
+use crate::auth::Tokens;
+use crate::config::{Config, HubPayload, Source};
 use crate::engine::Engine;
 use crate::session::SessionLimits;
+use crate::session::hub::HubShared;
 
 /// A market's engine and what its addresses are answered from.
 pub struct Market {
     engine: Engine,
     session: SessionLimits,
+    hub: HubShared,
+    hub_payload: HubPayload,
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
 }
 
 impl Market {
-    /// The addresses of this configuration for an engine that runs.
-    pub fn new(config: &Config, engine: Engine) -> Market {
+    /// The addresses of this configuration for an engine that runs; `tokens` are what clients' tokens
+    /// are checked against.
+    pub fn new(config: &Config, engine: Engine, tokens: Arc<Tokens>) -> Market {
         let limits = &config.limits;
         let count = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
         let session = SessionLimits {
@@ -34,7 +40,14 @@ impl Market {
             messages_per_second: count(limits.messages_per_second),
             messages_burst: count(limits.messages_burst),
         };
-        Market { engine, session, needs_data: config.source != Source::None }
+        let symbols = engine.symbols().clone();
+        Market {
+            engine,
+            session,
+            hub: HubShared { symbols, limits: session, tokens, status: Arc::default() },
+            hub_payload: config.hub_payload,
+            needs_data: config.source != Source::None,
+        }
     }
 
     /// The engine, to be shut down when nothing is answered any more.
@@ -49,9 +62,11 @@ impl Routes for Market {
             (&Method::GET, "/v1/ws") => self.native(request, peer, door),
             (&Method::GET, "/healthz") => self.health(),
             (&Method::GET, "/readyz") => self.readiness(door),
-            (_, "/v1/ws" | "/healthz" | "/readyz") => wrong_method("GET"),
+            (&Method::GET, "/ws") => self.hub(request, peer, door),
+            (&Method::GET, "/ws/status") => self.hub_status(),
+            (_, "/v1/ws" | "/healthz" | "/readyz" | "/ws" | "/ws/status") => wrong_method("GET"),
             _ => {
-                let message = "there are /v1/ws (WebSocket), /healthz and /readyz here";
+                let message = "there are /v1/ws and /ws (WebSocket), /ws/status, /healthz and /readyz here";
                 error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
             }
         }
