@@ -3,6 +3,7 @@
 //! Verifying is pure: the time is an argument, keys are what was read last. Only [`fetch`] and
 //! [`keep_fresh`] wait and read. No token and no key ever stands in an error, a log line or a `Debug` text.
 
+pub mod audit;
 mod grant;
 mod jwt;
 mod keys;

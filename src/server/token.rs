@@ -1,20 +1,44 @@
-//! Where a request carries its token.
+//! Where a request carries its token: the query, or the `Authorization` header.
+
+use std::borrow::Cow;
 
 use hyper::Request;
 use hyper::header::AUTHORIZATION;
 
-/// The token of a request: `Authorization: Bearer`, else `?token=`. An empty one is none. Tokens are
-/// made of characters that a query carries as they are (RFC 7515, section 2).
-pub(super) fn of<B>(request: &Request<B>) -> Option<&str> {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    // A header that is no bearer token is a wrong token, not none.
-    let bearer = header.map(|value| {
-        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-        if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { value }
-    });
+/// The token that `request` presents. Absent and empty are none; anything else is one, so that a
+/// wrong token is refused and never treated as none.
+pub(crate) fn presented<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
     let query = request.uri().query().unwrap_or_default();
-    let asked = query.split('&').find_map(|pair| pair.strip_prefix("token="));
-    bearer.filter(|token| !token.is_empty()).or(asked).filter(|token| !token.is_empty())
+    let named = query.split('&').find_map(|pair| pair.strip_prefix("token="));
+    if let Some(token) = named.filter(|token| !token.is_empty()) {
+        return Some(unescaped(token));
+    }
+    let header = request.headers().get(AUTHORIZATION)?;
+    let text = header.to_str().unwrap_or("not text").trim();
+    let bearer = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    match bearer {
+        Some(_) => Some(text[7..].trim().into()),
+        None if text.eq_ignore_ascii_case("bearer") || text.is_empty() => None,
+        None => Some(text.into()),
+    }
+    .filter(|token: &Cow<'_, str>| !token.is_empty())
+}
+
+/// Undoes `%41`; what is no such escape stays, and is then no token.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return text.into();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped =
+            digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
 #[cfg(test)]
@@ -22,20 +46,24 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(path: &str, header: Option<&str>, token: Option<&str>) {
-        let mut request = Request::get(path);
+    fn check(query: &str, header: Option<&str>, expect: Option<&str>) {
+        let mut request = Request::get(format!("/v1/ws{query}"));
         if let Some(header) = header {
             request = request.header(AUTHORIZATION, header);
         }
-        assert_eq!(of(&request.body(()).unwrap()), token, "{path} {header:?}");
+        assert_eq!(presented(&request.body(()).unwrap()).as_deref(), expect);
     }
 
     #[test]
-    fn a_token_stands_in_the_header_or_the_query_and_an_empty_one_is_none() {
-        check("/ws", None, None);
-        check("/ws?token=", Some("Bearer "), None);
-        check("/ws?a=b&token=abc", None, Some("abc"));
-        check("/ws?token=abc", Some("bearer def"), Some("def"));
-        check("/ws", Some("Basic abc"), Some("Basic abc"));
+    fn a_token_is_in_the_query_or_the_header_and_empty_is_none() {
+        check("", None, None);
+        check("?token=", None, None);
+        check("?payload=string&token=a.b.c", None, Some("a.b.c"));
+        check("?token=a%2Eb%2ec%", None, Some("a.b.c%"));
+        check("", Some("Bearer a.b.c"), Some("a.b.c"));
+        check("?token=", Some("bearer  a.b.c "), Some("a.b.c"));
+        check("?token=x", Some("Bearer a.b.c"), Some("x"));
+        check("", Some("Bearer "), None);
+        check("", Some("Basic dXNlcg=="), Some("Basic dXNlcg=="));
     }
 }

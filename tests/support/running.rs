@@ -43,9 +43,10 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let market = runtime.block_on(async {
-                let tokens = Arc::new(Tokens::new(&config).unwrap());
                 let door = Door::new(&config, engine.workers().clone());
-                let server = Server::bind(&config, Market::new(&config, engine, tokens), door).await.unwrap();
+                let tokens = Arc::new(Tokens::new(&config).unwrap());
+                let market = Market::new(&config, engine, tokens);
+                let server = Server::bind(&config, market, door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
                 server.serve(stopped).await
             });

@@ -45,8 +45,8 @@ impl Served {
                     engine.symbols().add(symbol).unwrap();
                 }
                 let source = RunningSource::start(&config, &engine).unwrap();
-                let tokens = Arc::new(Tokens::new(&config).unwrap());
                 let door = Door::new(&config, engine.workers().clone());
+                let tokens = Arc::new(Tokens::new(&config).unwrap());
                 let server = Server::bind(&config, Market::new(&config, engine, tokens), door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
                 let market = server.serve(stopped).await;

@@ -3,10 +3,17 @@
 use super::{Payload, message};
 use crate::dialect::native;
 use crate::encode::{Frame, json};
-use crate::market::{BarKind, BookView, Depth, Speed, Topic, Update, UpdateBody};
+use crate::market::{
+    AccountTopic, BarKind, BookView, Depth, Everyones, Part, Speed, Topic, Update, UpdateBody,
+};
 
 /// The update as every hub subscriber of its topic gets it; `None` where the hub has no words for it.
 pub fn encode(update: &Update<'_>, payload: Payload) -> Option<Frame> {
+    if let UpdateBody::Private { event, data, .. } = update.body {
+        let kind = private_kind(update.topic)?;
+        let write = |out: &mut Vec<u8>| native::event_and_data(event, data, out);
+        return Some(message(kind, update.taken_in, payload, data.len() + 40, write));
+    }
     let write = |data: &dyn Fn(&mut Vec<u8>), length: usize| {
         Some(message("MARKET_DATA", update.taken_in, payload, length + 80, |out| {
             out.extend_from_slice(b"{\"topic\":");
@@ -35,8 +42,14 @@ pub fn encode(update: &Update<'_>, payload: Payload) -> Option<Frame> {
         UpdateBody::Trade { trade, price } => {
             write(&|out| native::trade(trade, price, update.symbol, out), 120)
         }
-        // Only an answer to a `since`, for which this dialect has no word.
-        UpdateBody::TradesSnapshot { .. } => None,
+        // Answers to a `since` and pictures of what is open: this dialect has no words for them.
+        UpdateBody::TradesSnapshot { .. }
+        | UpdateBody::PrivateSnapshot { .. }
+        | UpdateBody::Private { .. }
+        | UpdateBody::Passing { .. } => None,
+        UpdateBody::Fill { symbol, side, price } => {
+            write(&|out| native::fill(symbol, side, price, out), symbol.len() + side.len() + price.len())
+        }
         UpdateBody::Ticker { ticker, .. } => write(&|out| native::ticker(update.symbol, ticker, out), 360),
         UpdateBody::Tickers { tickers, .. } => {
             let all = |out: &mut Vec<u8>| {
@@ -61,6 +74,25 @@ pub fn name(topic: Topic, symbol: &str) -> String {
     let mut name = Vec::new();
     topic.write_name(symbol, &mut name);
     String::from_utf8_lossy(&name).into_owned()
+}
+
+/// The type of the messages of a private topic; `None` where the hub has none for it.
+fn private_kind(topic: Topic) -> Option<&'static str> {
+    let Topic::Account(topic) = topic else { return None };
+    match topic {
+        AccountTopic::Everyones(Everyones::Orders)
+        | AccountTopic::Own { part: Part::Orders | Part::StrategyOrders(_), .. } => Some("ORDER_UPDATE"),
+        AccountTopic::Everyones(Everyones::Positions) | AccountTopic::Own { part: Part::Positions, .. } => {
+            Some("POSITION_UPDATE")
+        }
+        AccountTopic::Everyones(Everyones::Strategies)
+        | AccountTopic::Own { part: Part::Strategies | Part::Strategy(_), .. } => Some("STRATEGY_UPDATE"),
+        AccountTopic::Own {
+            part: Part::Trades | Part::Balances | Part::Deposits | Part::Llm | Part::User,
+            ..
+        }
+        | AccountTopic::Fills => None,
+    }
 }
 
 fn levels(book: &BookView<'_>) -> usize {

@@ -1,7 +1,9 @@
 //! tickcast's own vocabulary, for bots and charts (`PROTOCOL.md` is its page).
 
 mod command;
+mod private;
 mod update;
 
 pub use command::{error, listed, pong, read, subscribed, unsubscribed};
+pub use private::{event_and_data, fill};
 pub use update::{array, bar, book, encode, ticker, trade};

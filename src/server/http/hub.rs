@@ -14,17 +14,18 @@ use crate::config::HubPayload;
 use crate::dialect::hub::Payload;
 use crate::encode::time;
 use crate::server::answer::{Answer, body, error};
-use crate::server::{Door, MakeConversation, token};
+use crate::server::{Door, MakeConversation};
 use crate::session::hub::Hub;
 
 impl Market {
     pub(super) fn hub(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {
-        let verified = token::of(&request)
-            .ok_or(Refused::Missing)
-            .and_then(|token| self.hub.tokens.verify(Clock::start().now(), token));
-        let grant = match verified {
-            Ok(grant) => grant,
-            Err(refused) => return error(StatusCode::UNAUTHORIZED, refused.code(), &refused.to_string()),
+        let grant = match self.grant(&request, peer, "/ws") {
+            Ok(Some(grant)) => grant,
+            Ok(None) => {
+                let refused = Refused::Missing;
+                return error(StatusCode::UNAUTHORIZED, refused.code(), &refused.to_string());
+            }
+            Err(refusal) => return refusal,
         };
         let query = request.uri().query().unwrap_or_default();
         let payload = match query.split('&').find_map(|pair| pair.strip_prefix("payload=")) {

@@ -12,8 +12,10 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 
 use super::answer::{Answer, error, wrong_method};
+use super::token::presented;
 use super::{Door, Routes};
-use crate::auth::Tokens;
+use crate::auth::{Grant, Tokens, audit};
+use crate::clock::Clock;
 use crate::config::{Config, HubPayload, Source};
 use crate::engine::Engine;
 use crate::session::SessionLimits;
@@ -23,15 +25,15 @@ use crate::session::hub::HubShared;
 pub struct Market {
     engine: Engine,
     session: SessionLimits,
-    hub: HubShared,
-    hub_payload: HubPayload,
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
+    tokens: Arc<Tokens>,
+    hub: HubShared,
+    hub_payload: HubPayload,
 }
 
 impl Market {
-    /// The addresses of this configuration for an engine that runs; `tokens` are what clients' tokens
-    /// are checked against.
+    /// The addresses of this configuration for an engine that runs, for who comes with these tokens.
     pub fn new(config: &Config, engine: Engine, tokens: Arc<Tokens>) -> Market {
         let limits = &config.limits;
         let count = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
@@ -41,18 +43,29 @@ impl Market {
             messages_burst: count(limits.messages_burst),
         };
         let symbols = engine.symbols().clone();
-        Market {
-            engine,
-            session,
-            hub: HubShared { symbols, limits: session, tokens, status: Arc::default() },
-            hub_payload: config.hub_payload,
-            needs_data: config.source != Source::None,
-        }
+        let hub = HubShared { symbols, limits: session, tokens: tokens.clone(), status: Arc::default() };
+        let needs_data = config.source != Source::None;
+        Market { engine, session, needs_data, tokens, hub, hub_payload: config.hub_payload }
     }
 
     /// The engine, to be shut down when nothing is answered any more.
     pub fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// Who asks. No token is nobody; a wrong one is refused, never treated as none.
+    #[allow(clippy::result_large_err, reason = "an answer is made once a request")]
+    fn grant<B>(
+        &self,
+        request: &Request<B>,
+        peer: SocketAddr,
+        place: &'static str,
+    ) -> Result<Option<Grant>, Answer> {
+        let Some(token) = presented(request) else { return Ok(None) };
+        self.tokens.verify(Clock::start().now(), &token).map(Some).map_err(|refused| {
+            audit::token_refused(peer, place, refused);
+            error(StatusCode::UNAUTHORIZED, refused.code(), &refused.to_string())
+        })
     }
 }
 

@@ -142,7 +142,8 @@ impl Hub {
             | Topic::Tickers
             | Topic::Trades { .. }
             | Topic::Kline { .. }
-            | Topic::Room(_) => topic,
+            | Topic::Room(_)
+            | Topic::Account(_) => topic,
         };
         let symbol = topic.symbol().and_then(|id| table.name(id));
         Ok((self.dialect().of(topic), hub::name(topic, symbol.map_or("", |symbol| symbol))))
