@@ -1,8 +1,13 @@
 //! What a market's server answers, address by address: a file for each group of them.
 
+mod history;
 mod hub;
 mod native;
+mod page;
+mod query;
+mod reply;
 mod status;
+mod udf;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -30,6 +35,8 @@ pub struct Market {
     tokens: Arc<Tokens>,
     hub: HubShared,
     hub_payload: HubPayload,
+    /// Whether the page is served.
+    page: bool,
 }
 
 impl Market {
@@ -44,8 +51,15 @@ impl Market {
         };
         let symbols = engine.symbols().clone();
         let hub = HubShared { symbols, limits: session, tokens: tokens.clone(), status: Arc::default() };
-        let needs_data = config.source != Source::None;
-        Market { engine, session, needs_data, tokens, hub, hub_payload: config.hub_payload }
+        Market {
+            engine,
+            session,
+            needs_data: config.source != Source::None,
+            tokens,
+            hub,
+            hub_payload: config.hub_payload,
+            page: config.page,
+        }
     }
 
     /// The engine, to be shut down when nothing is answered any more.
@@ -78,10 +92,27 @@ impl Routes for Market {
             (&Method::GET, "/ws") => self.hub(request, peer, door),
             (&Method::GET, "/ws/status") => self.hub_status(),
             (_, "/v1/ws" | "/healthz" | "/readyz" | "/ws" | "/ws/status") => wrong_method("GET"),
-            _ => {
-                let message = "there are /v1/ws and /ws (WebSocket), /ws/status, /healthz and /readyz here";
-                error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+            (_, path) if path.starts_with("/api/v1/") || path.starts_with("/udf/") => {
+                // Public, but a wrong token is told so here as everywhere.
+                match self.grant(&request, peer, "history") {
+                    Ok(_) => self.history(&request.into_parts().0, door).await,
+                    Err(refusal) => refusal,
+                }
             }
+            (_, path) => match self.page.then(|| page::find(path)).flatten() {
+                Some(asset) => page::answer(asset, request.method(), request.headers()),
+                None => not_found(self.page),
+            },
         }
     }
+}
+
+fn not_found(page: bool) -> Answer {
+    let message = match page {
+        true => "there are / (a page), /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here",
+        false => {
+            "there are /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here; page = true serves a page"
+        }
+    };
+    error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
 }
