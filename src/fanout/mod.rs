@@ -8,15 +8,19 @@ mod audience;
 mod connection;
 mod delivery;
 mod inbox;
+mod life;
+mod mailbox;
 mod outbox;
 mod round;
+mod session;
 mod timers;
 mod worker;
 mod workers;
 
 pub use inbox::{Closed, Inbox};
+pub use mailbox::{Asked, NewSession, Polled};
 pub use outbox::{Outbox, Pushed};
-pub use worker::{NewConnection, ToWorker, WorkerConfig, run};
+pub use worker::{MakeConversation, NewConnection, ToWorker, WorkerConfig, run};
 pub use workers::Workers;
 
 use tokio::sync::oneshot;
