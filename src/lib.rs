@@ -24,7 +24,7 @@
 //! | [`shard`] | the stages above as one pure pipeline for the symbols of a thread |
 //! | [`session`] | one client's conversation: frames read strictly, commands, why it ends |
 //! | [`fanout`] | workers that own connections: one write per connection and round |
-//! | [`engine`], [`server`], [`cli`] | threads and queues; HTTP and upgrades; the commands a person types |
+//! | [`engine`], [`server`], [`cli`] | threads and queues; HTTP, routes and the door to the workers; the commands a person types |
 //!
 //! A module uses only those that stand above it here (`tests/tidy` holds the arrows). The stages up to
 //! [`shard`] know no socket, thread or clock: `now` is an argument.

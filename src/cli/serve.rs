@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::config::{Config, LogFormat, Source};
 use crate::engine::{Engine, RunningSource, SourceError};
 use crate::market::BadSymbol;
-use crate::server::Server;
+use crate::server::{Door, Market, Server};
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -86,14 +86,15 @@ fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), 
         let source = RunningSource::start(config, &engine)
             .map_err(|error| ServeError::Source { name: config.source.to_string(), error })?;
         let listen = |error| ServeError::Listen { address: config.listen, error };
-        let server = Server::bind(config, engine).await.map_err(listen)?;
+        let door = Door::new(config, engine.workers().clone());
+        let server = Server::bind(config, Market::new(config, engine), door).await.map_err(listen)?;
         let address = server.address()?;
         info!(%address, source = %config.source, "listening");
         ready(address);
-        let engine = server.serve(stopped).await;
+        let market = server.serve(stopped).await;
         info!("going down");
         source.stop();
-        engine.shut_down(config.limits.shutdown);
+        market.into_engine().shut_down(config.limits.shutdown);
         Ok(())
     })
 }

@@ -341,7 +341,7 @@ impl SymbolState {
                     self.send_open_bar(interval, true, turn);
                 }
             }
-            Topic::Trades { .. } | Topic::Tickers => {}
+            Topic::Trades { .. } | Topic::Tickers | Topic::Room(_) => {}
         }
     }
 
