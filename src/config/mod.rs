@@ -39,6 +39,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Development mode.
     pub dev: bool,
+    /// Whether clients may agree on compression.
+    pub compression: bool,
     /// Origins that browsers may connect from; none is any.
     pub allowed_origins: Vec<String>,
     /// Which log lines are written.
@@ -248,6 +250,7 @@ impl Default for Config {
             symbols: Vec::new(),
             data_dir: None,
             dev: false,
+            compression: false,
             allowed_origins: Vec::new(),
             log: "info".into(),
             log_format: LogFormat::Text,

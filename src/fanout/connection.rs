@@ -19,6 +19,8 @@ use crate::session::{Action, Closing, Conversation, Said, SessionEnd, Subscripti
 pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) stream: TcpStream,
+    /// How messages go to it and come from it.
+    pub(super) compression: Compression,
     pub(super) subscriptions: RefCell<Subscriptions>,
     pub(super) seat: Cell<Option<Seat>>,
     /// Something changed that its task has to see to.
@@ -54,6 +56,7 @@ impl Connection {
         id: u64,
         stream: TcpStream,
         conversation: Box<dyn Conversation>,
+        compression: Compression,
         config: &WorkerConfig,
         now: Millis,
         place: Box<dyn Send>,
@@ -61,6 +64,7 @@ impl Connection {
         Connection {
             id,
             stream,
+            compression,
             subscriptions: RefCell::default(),
             seat: Cell::new(None),
             wake: Notify::new(),
@@ -69,7 +73,7 @@ impl Connection {
             unsettled: Cell::new(false),
             conversation: RefCell::new(conversation),
             outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
-            reader: RefCell::new(Reader::new(config.message_bytes, Compression::Off)),
+            reader: RefCell::new(Reader::new(config.message_bytes, compression)),
             closing: Cell::new(Closing::Open),
             behind: Cell::new(0),
             over: Cell::new(false),
@@ -123,11 +127,19 @@ impl Connection {
         if self.closing.get() != Closing::Open {
             return Ok(());
         }
-        let limit = self.limit.saturating_mul(2);
-        match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
+        match self.outbox.borrow_mut().push_within(self.compression.bytes(frame), self.most_answers()) {
             Pushed::Queued => Ok(()),
             Pushed::Full => Err(SessionEnd::TooSlow { topic: "answers".to_owned() }),
         }
+    }
+
+    /// Whether an answer has to wait: as much waits already as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_open() && self.outbox.borrow().len() >= self.most_answers()
+    }
+
+    fn most_answers(&self) -> usize {
+        self.limit.saturating_mul(2)
     }
 
     /// Writes what waits, as far as the socket takes it, in as few calls as can be.
@@ -207,7 +219,7 @@ impl Connection {
         self.heard.set(now);
         self.pinged.set(false);
         let open = self.closing.get() == Closing::Open;
-        let (mut pong, mut closed) = (None, None);
+        let (mut pings, mut pong, mut closed) = (0, None, None);
         let mut conversation = self.conversation.borrow_mut();
         let mut topics = self.subscriptions.borrow_mut();
         let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| match message {
@@ -217,15 +229,19 @@ impl Connection {
             Message::Binary(bytes) if open => {
                 conversation.receive(now, Said::Binary(bytes), &mut topics, actions);
             }
-            // One call may bring many pings: the last is answered (RFC 6455, section 5.5.3).
-            Message::Ping(payload) => pong = Some(Frame::pong(payload)),
+            // Of a flood only the last is answered, which is enough (RFC 6455, section 5.5.3).
+            Message::Ping(payload) if open => {
+                pings += 1;
+                match pings <= PONGS_A_READ {
+                    true => actions.push(Action::Reply(Frame::pong(payload))),
+                    false => pong = Some(Frame::pong(payload)),
+                }
+            }
             Message::Close { code, .. } => closed = Some(code),
-            Message::Text(_) | Message::Binary(_) | Message::Compressed { .. } | Message::Pong(_) => {}
+            Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
         });
         drop((conversation, topics));
-        if let (Some(pong), true) = (pong, open) {
-            self.reply(&pong)?;
-        }
+        actions.extend(pong.map(Action::Reply));
         fed.map_err(SessionEnd::Violation)?;
         closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))
     }
@@ -325,6 +341,9 @@ impl Connection {
 
 /// Frames that one call writes: a longer list costs more than a second call.
 const SLICES: usize = 64;
+
+/// Pings of one read that are answered one by one.
+const PONGS_A_READ: usize = 64;
 
 /// A client that sends without end must not keep the others of its worker waiting.
 const READS_A_TURN: usize = 4;

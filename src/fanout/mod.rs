@@ -6,6 +6,7 @@
 mod asking;
 mod audience;
 mod connection;
+mod counts;
 mod delivery;
 mod inbox;
 mod outbox;
@@ -14,6 +15,7 @@ mod timers;
 mod worker;
 mod workers;
 
+pub use counts::{Counts, TopicCounts};
 pub use inbox::{Closed, Inbox};
 pub use outbox::{Outbox, Pushed};
 pub use worker::{NewConnection, ToWorker, WorkerConfig, run};

@@ -12,18 +12,23 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
 use super::connection::Connection;
+use super::counts::Counting;
+use super::delivery::Delivered;
 use super::round::{Frames, Round};
 use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
 use crate::dialect::Channel;
 use crate::market::Millis;
+use crate::session::websocket::Compression;
 use crate::session::{Action, Conversation, Progress, SessionEnd};
 use crate::shard::{Broadcast, Joined};
 
 /// How a worker treats its connections.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
+    /// Whether clients may agree on compression, so that frames are to be ready for it.
+    pub compression: bool,
     /// The longest message of a client, in bytes.
     pub message_bytes: usize,
     /// What may wait for one client, in bytes.
@@ -56,6 +61,8 @@ pub enum ToWorker {
 pub struct NewConnection {
     /// The socket, not blocking.
     pub stream: std::net::TcpStream,
+    /// What was agreed on compression.
+    pub compression: Compression,
     /// What was read behind the upgrade request.
     pub early: Vec<u8>,
     /// Makes its side of the conversation, on the worker's thread and at the worker's time.
@@ -67,7 +74,7 @@ pub struct NewConnection {
 /// What a worker shares with nobody.
 pub(super) struct Worker {
     pub(super) id: u16,
-    config: WorkerConfig,
+    pub(super) config: WorkerConfig,
     pub(super) shards: Vec<Sender<ShardCommand>>,
     /// All workers, itself among them.
     pub(super) workers: Workers,
@@ -77,6 +84,7 @@ pub(super) struct Worker {
     dirty: RefCell<Vec<Rc<Connection>>>,
     pub(super) timers: Timers,
     scratch: RefCell<Vec<u8>>,
+    counting: Counting,
     next_id: Cell<u64>,
     until: Cell<Option<Millis>>,
 }
@@ -104,6 +112,7 @@ pub fn run(
         dirty: RefCell::default(),
         timers: Timers::default(),
         scratch: RefCell::new(vec![0; SCRATCH]),
+        counting: Counting::default(),
         next_id: Cell::new(0),
         until: Cell::new(None),
     });
@@ -144,6 +153,7 @@ impl Worker {
             }
             self.flush();
             if self.is_over() {
+                self.counting.show(self.workers.shown(self.id));
                 return;
             }
         }
@@ -205,7 +215,8 @@ impl Worker {
         let (id, now) = (self.next_id.get(), self.now());
         self.next_id.set(id + 1);
         let conversation = (new.conversation)(now);
-        let connection = Rc::new(Connection::new(id, stream, conversation, &self.config, now, new.place));
+        let connection =
+            Rc::new(Connection::new(id, stream, conversation, new.compression, &self.config, now, new.place));
         if self.until.get().is_some() {
             connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
         }
@@ -264,11 +275,7 @@ impl Worker {
     ) {
         for action in actions.drain(..) {
             match action {
-                Action::Reply(frame) => {
-                    if let Err(end) = connection.reply(&frame) {
-                        connection.end(&end, self.now());
-                    }
-                }
+                Action::Reply(frame) => self.reply(connection, &frame).await,
                 Action::Join { channel, since } => self.join(connection, channel, since, None).await,
                 Action::Leave { channel } => {
                     connection.recount();
@@ -331,7 +338,7 @@ impl Worker {
     /// Puts what a socket did not take into the connection's own outbox, frame by frame.
     fn keep(&self, connection: &Rc<Connection>, frames: Frames<'_>, mut written: usize, now: Millis) {
         for broadcast in frames {
-            let length = broadcast.frame.bytes().len();
+            let length = connection.compression.length(&broadcast.frame);
             if written >= length {
                 written -= length;
                 continue;
@@ -341,14 +348,19 @@ impl Worker {
                 continue;
             }
             match connection.deliver(broadcast) {
-                Ok(true) => self.mark_dirty(connection),
-                Ok(false) => {}
-                Err(end) => return connection.end(&end, now),
+                Ok(Delivered::Queued) => self.mark_dirty(connection),
+                Ok(Delivered::Merged) => self.counting.merged(broadcast.channel.topic),
+                Ok(Delivered::Unwanted) => {}
+                Err(end) => {
+                    self.counting.dropped(broadcast.channel.topic);
+                    return connection.end(&end, now);
+                }
             }
         }
     }
 
     fn sweep(&self) {
+        self.counting.show(self.workers.shown(self.id));
         let now = self.now();
         for connection in self.connections.borrow().values() {
             connection.sweep(now, &self.config);

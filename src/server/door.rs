@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, ORIGIN, SEC_WEBSOCKET_VERSION};
+use hyper::header::{HeaderValue, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_VERSION};
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::fanout::{NewConnection, Workers};
 use crate::market::Millis;
 use crate::session::Conversation;
+use crate::session::websocket::{Agreed, Compression, Malformed};
 
 /// Makes a client's side of its conversation, on the thread and at the time of its worker.
 pub type MakeConversation = Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>;
@@ -29,6 +30,7 @@ pub struct Door {
     workers: Workers,
     admission: Arc<Admission>,
     allowed_origins: Vec<String>,
+    compression: bool,
 }
 
 impl Door {
@@ -37,7 +39,8 @@ impl Door {
         let limits = &config.limits;
         let admission = Admission::new(limits.connections.get(), limits.connections_per_address.get());
         let allowed_origins = config.allowed_origins.clone();
-        Arc::new(Door { workers, admission: Arc::new(admission), allowed_origins })
+        let compression = config.compression;
+        Arc::new(Door { workers, admission: Arc::new(admission), allowed_origins, compression })
     }
 
     /// Those who have come in.
@@ -92,6 +95,10 @@ impl Door {
             Ok(place) => place,
             Err(refusal) => return refusal,
         };
+        let agreed = match self.agree(&request) {
+            Ok(agreed) => agreed,
+            Err(malformed) => return error(StatusCode::BAD_REQUEST, "BAD_UPGRADE", &malformed.to_string()),
+        };
         let (accepted, upgraded) = match upgrade(&mut request) {
             Ok(both) => both,
             Err(problem) => {
@@ -107,23 +114,39 @@ impl Door {
         tokio::spawn(async move {
             match upgraded.await {
                 Ok(websocket) => {
-                    hand_over(websocket.into_inner(), conversation, Box::new(place), &door).await
+                    let client = Client { compression: agreed.into(), conversation, place };
+                    hand_over(websocket.into_inner(), client, &door).await
                 }
                 Err(error) => debug!(%error, %peer, "an upgrade was not finished"),
             }
         });
-        Response::from_parts(accepted.into_parts().0, Full::default())
+        let mut answer = Response::from_parts(accepted.into_parts().0, Full::default());
+        if let Some(agreed) = agreed {
+            answer.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(agreed.answer()));
+        }
+        answer
     }
+
+    /// What is taken of the compression that a client offers.
+    fn agree(&self, request: &Request<Incoming>) -> Result<Option<Agreed>, Malformed> {
+        if !self.compression {
+            return Ok(None);
+        }
+        let offers = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS);
+        Agreed::on(offers.iter().map(HeaderValue::as_bytes))
+    }
+}
+
+/// Who was let in.
+struct Client {
+    compression: Compression,
+    conversation: MakeConversation,
+    place: Place,
 }
 
 /// Gives the client to a worker. One whose inbox is full is asked again: under load that is
 /// nothing special.
-async fn hand_over(
-    upgraded: TokioIo<Upgraded>,
-    conversation: MakeConversation,
-    place: Box<dyn Send>,
-    door: &Weak<Door>,
-) {
+async fn hand_over(upgraded: TokioIo<Upgraded>, client: Client, door: &Weak<Door>) {
     let Ok(parts) = upgraded.into_inner().downcast::<TokioIo<TcpStream>>() else {
         return warn!("an upgraded connection is no TCP socket");
     };
@@ -133,7 +156,8 @@ async fn hand_over(
         Ok(stream) => stream,
         Err(error) => return warn!(%error, "a connection could not be handed over"),
     };
-    let mut connection = NewConnection { stream, early, conversation, place };
+    let Client { compression, conversation, place } = client;
+    let mut connection = NewConnection { stream, compression, early, conversation, place: Box::new(place) };
     for _ in 0..HAND_OVERS {
         // Gone: the server goes down, and so does the connection.
         let Some(door) = door.upgrade() else { return };

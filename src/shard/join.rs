@@ -112,6 +112,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
+        let frame = turn.out.share(frame);
         self.books[at].missed = Some((stretch, join.channel.dialect, frame.clone()));
         Some(frame)
     }
@@ -140,6 +141,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
+        let frame = turn.out.share(frame);
         if shared {
             self.books[at].picture = Some((seq, join.channel.dialect, frame.clone()));
         }

@@ -294,6 +294,22 @@ impl Compression {
             Compression::PerMessage(window) => frame.deflated(window),
         }
     }
+
+    /// How many bytes those are.
+    pub fn length(self, frame: &Frame) -> usize {
+        match self {
+            Compression::Off => frame.bytes().len(),
+            Compression::PerMessage(window) => frame.deflated(window).len(),
+        }
+    }
+
+    /// Appends those bytes.
+    pub fn append(self, frame: &Frame, out: &mut Vec<u8>) {
+        match self {
+            Compression::Off => out.extend_from_slice(frame.bytes()),
+            Compression::PerMessage(window) => out.extend_from_slice(&frame.deflated(window)),
+        }
+    }
 }
 
 impl From<Option<Agreed>> for Compression {
