@@ -28,7 +28,7 @@ fn offer(address: SocketAddr, offers: &[&str]) -> (Raw, Option<String>) {
 /// The next message of a client that agreed on a window of this size.
 fn hear(raw: &mut Raw, bits: u8) -> Value {
     let (compressed, mut payload) = raw.message();
-    assert!(compressed, "all messages are sent the same way");
+    assert!(compressed, "all messages are sent the same way, this one not: {payload:?}");
     payload.extend_from_slice(&[0, 0, 0xFF, 0xFF]);
     let mut out = Vec::with_capacity(1 << 20);
     Decompress::new_with_window_bits(false, bits)
@@ -68,7 +68,7 @@ fn a_broadcast_is_compressed_once_for_all_who_hear_it_compressed_and_not_at_all_
     let mut market = server.market("BTCUSDT");
     market.snapshot();
     market.settle();
-    let topic = "book:BTCUSDT:20";
+    let topic = "book:BTCUSDT:20:raw";
     let subscribe = r#"{"op":"subscribe","id":1,"topics":["book:BTCUSDT:20"]}"#;
     let (mut plain, mut plain_client) = (Raw::connect(server.address), Client::default());
     plain_client.hear(&plain.subscribe(&[topic])).unwrap();
