@@ -2,6 +2,7 @@
 //!
 //! Knows no I/O, no clock, no lock and no thread. Every other stage speaks in these words.
 
+mod account;
 mod digits;
 mod event;
 mod interval;
@@ -10,6 +11,7 @@ mod symbol;
 mod topic;
 mod update;
 
+pub use account::{AccountId, AccountTopic, Accounts, Everyones, Part, StrategyId};
 pub use event::{
     BookChange, BookKind, Event, Millis, OfficialTicker, Quote, RawLevel, SourceBar, StaleReason, Trade,
     TradeId,
@@ -18,4 +20,4 @@ pub use interval::Interval;
 pub use number::{Decimal, NumberError, Price, Quantity, Scale, Total};
 pub use symbol::{BadSymbol, SymbolId, SymbolTable, Symbols, check_symbol};
 pub use topic::{BadTopic, Depth, RoomId, Speed, Topic};
-pub use update::{Bar, BarKind, BookView, Level, Side, TickerView, Update, UpdateBody};
+pub use update::{Bar, BarKind, BookView, Level, Side, TickerView, Update, UpdateBody, Window};

@@ -4,6 +4,7 @@ mod admission;
 mod answer;
 mod door;
 mod http;
+mod token;
 
 use std::io;
 use std::net::SocketAddr;

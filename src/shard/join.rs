@@ -24,7 +24,7 @@ impl SymbolState {
                 count(&mut self.klines[interval as usize].latest.interest, join);
                 self.first_bars(interval, join, turn)
             }
-            Topic::Tickers | Topic::Room(_) => Vec::new(),
+            Topic::Tickers | Topic::Room(_) | Topic::Account(_) => Vec::new(),
         }
     }
 
@@ -46,7 +46,7 @@ impl SymbolState {
             Topic::Kline { interval, .. } => {
                 self.klines[interval as usize].latest.interest.leave(leave.channel.dialect, leave.worker);
             }
-            Topic::Tickers | Topic::Room(_) => {}
+            Topic::Tickers | Topic::Room(_) | Topic::Account(_) => {}
         }
     }
 
@@ -104,7 +104,8 @@ impl SymbolState {
             return None;
         };
         let (seq, taken_in) = (slot.topic.seq(), turn.flush.taken_in);
-        let body = UpdateBody::BookDelta { book: view(turn.flush), previous, merged };
+        let (book, window) = (view(turn.flush), slot.topic.window());
+        let body = UpdateBody::BookDelta { book, previous, merged, window };
         let frame = join.channel.dialect.encode(&self.update(
             join.channel.topic,
             &self.book_epoch,

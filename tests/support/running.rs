@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tickcast::auth::Tokens;
 use tickcast::config::Config;
 use tickcast::engine::{Engine, EngineSink};
 use tickcast::fanout::Workers;
@@ -46,7 +47,9 @@ impl Running {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let market = runtime.block_on(async {
                 let door = Door::new(&config, engine.workers().clone());
-                let server = Server::bind(&config, Market::new(&config, engine), door).await.unwrap();
+                let tokens = Arc::new(Tokens::new(&config).unwrap());
+                let market = Market::new(&config, engine, tokens);
+                let server = Server::bind(&config, market, door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
                 server.serve(stopped).await
             });

@@ -11,6 +11,7 @@ use clap::Parser;
 use tokio::sync::watch;
 
 use super::*;
+use crate::auth::Tokens;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, Source};
 use crate::encode::Frame;
@@ -45,7 +46,8 @@ impl Served {
                 }
                 let source = RunningSource::start(&config, &engine).unwrap();
                 let door = Door::new(&config, engine.workers().clone());
-                let server = Server::bind(&config, Market::new(&config, engine), door).await.unwrap();
+                let tokens = Arc::new(Tokens::new(&config).unwrap());
+                let server = Server::bind(&config, Market::new(&config, engine, tokens), door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
                 let market = server.serve(stopped).await;
                 source.stop();
@@ -93,6 +95,7 @@ fn plan(line: &str) -> Result<Plan, LoadError> {
         | Command::Replay(_)
         | Command::Record(_)
         | Command::Tail(_)
+        | Command::Token(_)
         | Command::Demo(_)) => {
             panic!("{other:?}")
         }

@@ -11,7 +11,10 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 
 use super::answer::{Answer, error, wrong_method};
+use super::token::presented;
 use super::{Door, Routes};
+use crate::auth::{Grant, Tokens, audit};
+use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::engine::Engine;
 use crate::session::SessionLimits;
@@ -22,11 +25,12 @@ pub struct Market {
     session: SessionLimits,
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
+    tokens: Arc<Tokens>,
 }
 
 impl Market {
-    /// The addresses of this configuration for an engine that runs.
-    pub fn new(config: &Config, engine: Engine) -> Market {
+    /// The addresses of this configuration for an engine that runs, for who comes with these tokens.
+    pub fn new(config: &Config, engine: Engine, tokens: Arc<Tokens>) -> Market {
         let limits = &config.limits;
         let count = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
         let session = SessionLimits {
@@ -34,12 +38,27 @@ impl Market {
             messages_per_second: count(limits.messages_per_second),
             messages_burst: count(limits.messages_burst),
         };
-        Market { engine, session, needs_data: config.source != Source::None }
+        Market { engine, session, needs_data: config.source != Source::None, tokens }
     }
 
     /// The engine, to be shut down when nothing is answered any more.
     pub fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// Who asks. No token is nobody; a wrong one is refused, never treated as none.
+    #[allow(clippy::result_large_err, reason = "an answer is made once a request")]
+    fn grant<B>(
+        &self,
+        request: &Request<B>,
+        peer: SocketAddr,
+        place: &'static str,
+    ) -> Result<Option<Grant>, Answer> {
+        let Some(token) = presented(request) else { return Ok(None) };
+        self.tokens.verify(Clock::start().now(), &token).map(Some).map_err(|refused| {
+            audit::token_refused(peer, place, refused);
+            error(StatusCode::UNAUTHORIZED, refused.code(), &refused.to_string())
+        })
     }
 }
 
