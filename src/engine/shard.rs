@@ -8,6 +8,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::Time;
 use crate::clock::Clock;
+use crate::encode::Frame;
 use crate::fanout::{ShardCommand, ToWorker, Workers};
 use crate::market::{BookChange, Event, Millis, SymbolId};
 use crate::shard::{Broadcast, Joined, Outlet, Shard};
@@ -30,6 +31,8 @@ pub(super) struct ShardThread {
     pub(super) workers: Workers,
     pub(super) spare: Arc<ArrayQueue<Box<BookChange>>>,
     pub(super) time: Time,
+    /// Whether frames are to be ready for clients that agree on compression.
+    pub(super) compression: bool,
 }
 
 impl ShardThread {
@@ -37,8 +40,11 @@ impl ShardThread {
     pub(super) fn run(mut self) {
         let mut clock = Clock::start();
         let mut recorded = 0;
-        let mut out =
-            Outlets { touched: vec![false; self.workers.inboxes().len()], workers: self.workers.clone() };
+        let mut out = Outlets {
+            touched: vec![false; self.workers.inboxes().len()],
+            workers: self.workers.clone(),
+            compression: self.compression,
+        };
         loop {
             self.wait(&mut clock);
             let now = match self.time {
@@ -113,6 +119,7 @@ fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets)
 struct Outlets {
     workers: Workers,
     touched: Vec<bool>,
+    compression: bool,
 }
 
 impl Outlets {
@@ -136,6 +143,10 @@ impl Outlets {
 impl Outlet for Outlets {
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast) {
         self.send(worker, ToWorker::Broadcast(broadcast));
+    }
+
+    fn share(&self, frame: Frame) -> Frame {
+        if self.compression { frame.shared_deflated() } else { frame }
     }
 
     fn joined(&mut self, worker: u16, joined: Joined) {

@@ -11,20 +11,25 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
-use super::connection::Connection;
-use super::mailbox::{Asked, Mailbox, NewSession};
+use super::connection::{Arrival, Connection};
+use super::counts::Counting;
+use super::delivery::Delivered;
+use super::mailbox::{Asked, NewSession};
 use super::round::{Frames, Round};
 use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
 use crate::market::Millis;
 use crate::session::engineio::Sid;
+use crate::session::websocket::Compression;
 use crate::session::{Conversation, Progress, SessionEnd};
 use crate::shard::{Broadcast, Joined};
 
 /// How a worker treats its connections.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
+    /// Whether clients may agree on compression, so that frames are to be ready for it.
+    pub compression: bool,
     /// The longest message of a client, in bytes.
     pub message_bytes: usize,
     /// What may wait for one client, in bytes.
@@ -75,6 +80,8 @@ impl From<NewConnection> for ToWorker {
 pub struct NewConnection {
     /// The socket, not blocking.
     pub stream: std::net::TcpStream,
+    /// What was agreed on compression.
+    pub compression: Compression,
     /// What was read behind the upgrade request.
     pub early: Vec<u8>,
     /// Makes its side of the conversation.
@@ -86,7 +93,7 @@ pub struct NewConnection {
 /// What a worker shares with nobody.
 pub(super) struct Worker {
     pub(super) id: u16,
-    config: WorkerConfig,
+    pub(super) config: WorkerConfig,
     pub(super) shards: Vec<Sender<ShardCommand>>,
     /// All workers, itself among them.
     pub(super) workers: Workers,
@@ -98,6 +105,7 @@ pub(super) struct Worker {
     dirty: RefCell<Vec<Rc<Connection>>>,
     pub(super) timers: Timers,
     scratch: RefCell<Vec<u8>>,
+    counting: Counting,
     next_id: Cell<u64>,
     until: Cell<Option<Millis>>,
 }
@@ -126,6 +134,7 @@ pub fn run(
         dirty: RefCell::default(),
         timers: Timers::default(),
         scratch: RefCell::new(vec![0; SCRATCH]),
+        counting: Counting::default(),
         next_id: Cell::new(0),
         until: Cell::new(None),
     });
@@ -166,6 +175,7 @@ impl Worker {
             }
             self.flush();
             if self.is_over() {
+                self.counting.show(self.workers.shown(self.id));
                 return;
             }
         }
@@ -228,7 +238,13 @@ impl Worker {
         };
         let now = self.now();
         let conversation = (new.conversation)(now);
-        let connection = self.adopt(Some(stream), conversation, None, new.place);
+        let connection = self.adopt(Arrival {
+            stream: Some(stream),
+            mailbox: None,
+            compression: new.compression,
+            conversation,
+            place: new.place,
+        });
         if self.is_shutting_down() {
             connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
         }
@@ -236,18 +252,11 @@ impl Worker {
     }
 
     /// Makes a connection one of the worker's own.
-    pub(super) fn adopt(
-        &self,
-        stream: Option<TcpStream>,
-        conversation: Box<dyn Conversation>,
-        mailbox: Option<Mailbox>,
-        place: Box<dyn Send>,
-    ) -> Rc<Connection> {
+    pub(super) fn adopt(&self, arrival: Arrival) -> Rc<Connection> {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         let now = self.now();
-        let connection = Connection::new(id, stream, conversation, mailbox, &self.config, now, place);
-        let connection = Rc::new(connection);
+        let connection = Rc::new(Connection::new(id, arrival, &self.config, now));
         self.connections.borrow_mut().insert(id, connection.clone());
         connection
     }
@@ -293,7 +302,7 @@ impl Worker {
     /// Puts what a socket did not take into the connection's own outbox, frame by frame.
     fn keep(&self, connection: &Rc<Connection>, frames: Frames<'_>, mut written: usize, now: Millis) {
         for broadcast in frames {
-            let length = broadcast.frame.bytes().len();
+            let length = connection.compression.length(&broadcast.frame);
             if written >= length {
                 written -= length;
                 continue;
@@ -303,14 +312,19 @@ impl Worker {
                 continue;
             }
             match connection.deliver(broadcast) {
-                Ok(true) => self.mark_dirty(connection),
-                Ok(false) => {}
-                Err(end) => return connection.end(&end, now),
+                Ok(Delivered::Queued) => self.mark_dirty(connection),
+                Ok(Delivered::Merged) => self.counting.merged(broadcast.channel.topic),
+                Ok(Delivered::Unwanted) => {}
+                Err(end) => {
+                    self.counting.dropped(broadcast.channel.topic);
+                    return connection.end(&end, now);
+                }
             }
         }
     }
 
     fn sweep(&self) {
+        self.counting.show(self.workers.shown(self.id));
         let now = self.now();
         for connection in self.connections.borrow().values() {
             connection.sweep(now, &self.config);

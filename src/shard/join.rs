@@ -113,6 +113,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
+        let frame = turn.out.share(frame);
         self.books[at].missed = Some((stretch, join.channel.dialect, frame.clone()));
         Some(frame)
     }
@@ -141,6 +142,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
+        let frame = turn.out.share(frame);
         if shared {
             self.books[at].picture = Some((seq, join.channel.dialect, frame.clone()));
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tickcast::auth::Tokens;
 use tickcast::config::Config;
 use tickcast::engine::{Engine, EngineSink};
+use tickcast::fanout::Workers;
 use tickcast::ingest::Sink;
 use tickcast::market::{
     BookKind, Decimal, Event, Quantity, RawLevel, Side, StaleReason, SymbolId, Symbols, Trade, TradeId,
@@ -26,6 +27,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub symbols: Arc<Symbols>,
     pub board: Arc<Board>,
+    pub workers: Workers,
     sink: EngineSink,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -37,6 +39,7 @@ impl Running {
         config.listen.set_port(0);
         change(&mut config);
         let engine = Engine::start(&config).unwrap();
+        let workers = engine.workers().clone();
         let (symbols, board, sink) = (engine.symbols().clone(), engine.board().clone(), engine.sink());
         let (stop, stopped) = watch::channel(false);
         let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -53,7 +56,7 @@ impl Running {
             market.into_engine().shut_down(config.limits.shutdown);
         });
         let address = told.recv().unwrap();
-        Running { address, symbols, board, sink, stop, thread: Some(thread) }
+        Running { address, symbols, board, workers, sink, stop, thread: Some(thread) }
     }
 
     /// A market of one symbol.

@@ -109,7 +109,9 @@ impl Routes for Market {
 
 fn not_found(page: bool) -> Answer {
     let message = match page {
-        true => "there are / (a page), /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here",
+        true => {
+            "there are / (a page), /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here"
+        }
         false => {
             "there are /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here; page = true serves a page"
         }

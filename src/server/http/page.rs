@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
+use crate::server::Content;
 use bytes::Bytes;
 use flate2::Compression;
-use http_body_util::Full;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -64,7 +64,7 @@ impl Served {
     fn whole(&self, headers: &HeaderMap) -> Answer {
         let compressed = self.compressed.as_ref().filter(|_| reply::accepts_gzip(headers));
         let text = compressed.cloned().unwrap_or(Bytes::from_static(self.asset.text));
-        let mut answer = Response::new(Full::new(text));
+        let mut answer = Response::new(Content::from(text));
         let own = answer.headers_mut();
         if compressed.is_some() {
             own.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

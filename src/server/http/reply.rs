@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use crate::server::Content;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body_util::Full;
 use hyper::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
@@ -23,7 +23,7 @@ pub(super) fn json(text: Vec<u8>, headers: &HeaderMap) -> Answer {
     if holds(headers, &tag) {
         return not_modified(tag);
     }
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Content::default());
     let own = answer.headers_mut();
     own.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     own.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -38,13 +38,13 @@ pub(super) fn json(text: Vec<u8>, headers: &HeaderMap) -> Answer {
         }
         None => text,
     };
-    *answer.body_mut() = Full::new(Bytes::from(text));
+    *answer.body_mut() = Content::from(Bytes::from(text));
     answer
 }
 
 /// Says that what the asker holds still holds.
 pub(super) fn not_modified(tag: HeaderValue) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Content::default());
     *answer.status_mut() = StatusCode::NOT_MODIFIED;
     answer.headers_mut().insert(ETAG, tag);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -88,7 +88,7 @@ pub(super) fn open_to_pages(answer: &mut Answer, headers: &HeaderMap, door: &Doo
 
 /// The answer to a page that asks whether it may ask.
 pub(super) fn preflight() -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Content::default());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let own = answer.headers_mut();
     own.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS"));
