@@ -10,6 +10,7 @@ mod symbol;
 mod topic;
 mod update;
 
+pub(crate) use digits::{plain_length, whole_number};
 pub use event::{
     BookChange, BookKind, Event, Millis, OfficialTicker, Quote, RawLevel, SourceBar, StaleReason, Trade,
     TradeId,

@@ -299,7 +299,7 @@ impl Shard {
             if told.len() <= symbol.index() {
                 told.resize(symbol.index() + 1, 0);
             }
-            let version = cells.ticker.with(|ticker| ticker.version);
+            let version = cells.ticker.version();
             if std::mem::replace(&mut told[symbol.index()], version) != version {
                 changed.push((symbol, cells.ticker.get()));
             }
