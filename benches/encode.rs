@@ -26,7 +26,7 @@ fn update<'a>(levels: &'a [Level], delta: bool) -> Update<'a> {
         seq: 9,
         taken_in: 1_732_000_000_000,
         body: if delta {
-            UpdateBody::BookDelta { book, previous: 8, merged: 1 }
+            UpdateBody::BookDelta { book, previous: 8, merged: 1, window: None }
         } else {
             UpdateBody::BookSnapshot { book, recovered: None }
         },

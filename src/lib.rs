@@ -22,9 +22,10 @@
 //! | [`coalesce`] | when something is told and what of it: throttles, merged deltas, the pictures clients hold |
 //! | [`encode`], [`dialect`] | an update → the bytes that every client of a dialect gets |
 //! | [`shard`] | the stages above as one pure pipeline for the symbols of a thread |
+//! | [`auth`] | a token → who somebody is and what it may do; keys that rotate |
 //! | [`session`] | one client's conversation: frames read strictly, commands, why it ends |
 //! | [`fanout`] | workers that own connections: one write per connection and round |
-//! | [`engine`], [`server`], [`cli`] | threads and queues; HTTP and upgrades; the commands a person types |
+//! | [`engine`], [`server`], [`cli`] | threads and queues; HTTP, routes and the door to the workers; the commands a person types |
 //!
 //! A module uses only those that stand above it here (`tests/tidy` holds the arrows). The stages up to
 //! [`shard`] know no socket, thread or clock: `now` is an argument.
@@ -37,6 +38,7 @@
 //! | audiences, outboxes | the worker that owns the connection | that worker | bounded inbox |
 //! | conversation | its connection's task | nobody else | function call |
 
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod coalesce;

@@ -45,6 +45,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             cli::start_logging(&config.log, config.log_format);
             cli::record(&args, &config)?;
         }
+        Command::Token(args) => cli::token(&args, &settings(args.config.clone(), &environment)?)?,
         Command::Tail(args) => cli::tail(&args)?,
         Command::Load(args) => cli::load(&args)?,
     }

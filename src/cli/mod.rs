@@ -8,6 +8,7 @@ mod record;
 mod replay;
 mod serve;
 mod tail;
+mod token;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub use record::{RecordError, record};
 pub use replay::{ReplayError, Summary, replay, run as replay_summary};
 pub use serve::{ServeError, demo, serve, start_logging};
 pub use tail::{TailError, tail};
+pub use token::{TokenError, token};
 
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Open many connections to a server, and report what they get and what it costs
     Load(Box<LoadArgs>),
+    /// Print a token for development, signed with JWT_SECRET
+    Token(TokenArgs),
     /// Serve a simulated exchange and a page that shows it
     Demo(DemoArgs),
 }
@@ -248,6 +252,26 @@ pub struct LoadArgs {
     /// What is random in a run comes from it
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub seed: u64,
+}
+
+/// `tickcast token`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct TokenArgs {
+    /// Who it is for
+    #[arg(long, value_name = "NAME", default_value = "test-user-id")]
+    pub user: String,
+    /// What it allows: publish, admin, or both
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub scope: Vec<String>,
+    /// An address, which /stats shows
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: Option<String>,
+    /// How long it is good for
+    #[arg(long = "for", value_name = "SECONDS", default_value = "86400", value_parser = read_seconds)]
+    pub valid: Duration,
+    /// A TOML file of settings, for auth.audience and auth.issuer
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `tickcast demo`.

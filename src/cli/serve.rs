@@ -1,15 +1,17 @@
 //! `tickcast serve` and `tickcast demo`: everything together, until somebody says stop.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::auth::{self, BadKeys, Tokens};
 use crate::config::{Config, LogFormat, Source};
 use crate::engine::{Engine, RunningSource, SourceError};
 use crate::market::BadSymbol;
-use crate::server::Server;
+use crate::server::{Door, Market, Server};
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -22,6 +24,9 @@ pub enum ServeError {
         /// Why.
         error: io::Error,
     },
+    /// Tokens cannot be checked as configured.
+    #[error(transparent)]
+    Keys(#[from] BadKeys),
     /// A thread or a signal handler cannot be had.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
@@ -76,6 +81,8 @@ fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), 
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(stop_on_signal(stop)?);
+        let tokens = Tokens::new(config)?;
+        auth::fetch(&tokens, config).await?;
         let engine = Engine::start(config)?;
         if matches!(config.source, Source::None | Source::Simulated) {
             for symbol in &config.symbols {
@@ -86,14 +93,19 @@ fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), 
         let source = RunningSource::start(config, &engine)
             .map_err(|error| ServeError::Source { name: config.source.to_string(), error })?;
         let listen = |error| ServeError::Listen { address: config.listen, error };
-        let server = Server::bind(config, engine).await.map_err(listen)?;
+        let door = Door::new(config, engine.workers().clone());
+        let tokens = Arc::new(tokens);
+        let market = Market::new(config, engine, tokens.clone());
+        let server = Server::bind(config, market, door).await.map_err(listen)?;
         let address = server.address()?;
         info!(%address, source = %config.source, "listening");
         ready(address);
-        let engine = server.serve(stopped).await;
+        let keys = tokio::spawn(auth::keep_fresh(tokens, config.clone(), stopped.clone()));
+        let market = server.serve(stopped).await;
         info!("going down");
         source.stop();
-        engine.shut_down(config.limits.shutdown);
+        let _ = keys.await;
+        market.into_engine().shut_down(config.limits.shutdown);
         Ok(())
     })
 }

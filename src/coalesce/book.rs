@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::flush::Stamp;
 use super::history::History;
 use super::{Flush, Flushed, Offer, Throttle, checksum, difference};
-use crate::market::{Depth, Level, Millis, Price, Quantity, Side, Speed};
+use crate::market::{Depth, Level, Millis, Price, Quantity, Side, Speed, Window};
 use crate::state::{Book, BookStatus, LevelChange};
 
 /// The state of one (depth, speed) of one symbol's book while somebody is subscribed to it.
@@ -192,6 +192,14 @@ impl BookTopic {
             Picture::Changes { .. } => flush.checksum_of(book),
         };
         Some(Flushed::Delta { previous, merged: pending.updates })
+    }
+
+    /// The picture that clients hold, where the depth is limited.
+    pub fn window(&self) -> Option<Window<'_>> {
+        match &self.picture {
+            Picture::Window { bids, asks } => Some(Window { bids, asks }),
+            Picture::Changes { .. } => None,
+        }
     }
 
     /// Fills `flush` with the picture that clients hold, for one who joins them.

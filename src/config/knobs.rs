@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 41] = [
+pub const KNOBS: [Knob; 46] = [
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -156,6 +156,18 @@ pub const KNOBS: [Knob; 41] = [
         .flag("--worker-threads").unset("one per core"),
     knob("threads.shards", whole(Count(|c| &mut c.threads.shards), "", 1, 1_024),
         "Threads that own symbols; each symbol stays on one of them. More than one pays only where a single core cannot keep up with the source."),
+
+    knob("auth.algorithm", Setting::Algorithm(|c| &mut c.auth.algorithm),
+        "The only algorithm that tokens may be signed with: `HS256`, `RS256`, `ES256` or `EdDSA`. What a token says of itself changes nothing.")
+        .unset("the key's"),
+    knob("auth.audience", Setting::Text(|c| &mut c.auth.audience),
+        "What a token's `aud` must name.").unset("not looked at"),
+    knob("auth.issuer", Setting::Text(|c| &mut c.auth.issuer),
+        "What a token's `iss` must be.").unset("not looked at"),
+    knob("auth.leeway_ms", whole(Time(|c| &mut c.auth.leeway), MS, 0, 10 * MINUTE_MS),
+        "How far the clocks of those who sign tokens may be off: `exp` counts so much later, `nbf` so much sooner."),
+    knob("auth.jwks_refresh_ms", whole(Time(|c| &mut c.auth.jwks_refresh), MS, 100, 24 * 60 * MINUTE_MS),
+        "How often a key set is read again. A token with a key that is not known brings that forward, but never closer than 10 s."),
 ];
 
 /// A setting that stands in the environment alone, because files are copied and flags are listed.
@@ -165,8 +177,8 @@ pub struct Secret {
     pub variable: &'static str,
     /// What it is.
     pub meaning: &'static str,
-    /// Why it has no effect yet.
-    pub unused: &'static str,
+    /// Why it has no effect yet; `None` where it has one.
+    pub unused: Option<&'static str>,
     pub(super) read: fn(&Secrets) -> Option<&str>,
     pub(super) place: fn(&mut Secrets) -> &mut Option<String>,
 }
@@ -175,21 +187,19 @@ pub struct Secret {
 #[rustfmt::skip]
 pub const SECRETS: [Secret; 4] = [
     Secret {
-        variable: "JWT_SECRET", meaning: "Key of HS256 tokens.", unused: TOKENS,
+        variable: "JWT_SECRET", meaning: "Key of HS256 tokens.", unused: None,
         read: |s| s.jwt_secret.as_deref(), place: |s| &mut s.jwt_secret,
     },
     Secret {
-        variable: "JWT_PUBLIC_KEY", meaning: "PEM key of RS256, ES256 or EdDSA tokens.", unused: TOKENS,
+        variable: "JWT_PUBLIC_KEY", meaning: "PEM of the public key of RS256, ES256 or EdDSA tokens.", unused: None,
         read: |s| s.jwt_public_key.as_deref(), place: |s| &mut s.jwt_public_key,
     },
     Secret {
-        variable: "JWT_JWKS", meaning: "File or URL of a key set.", unused: TOKENS,
+        variable: "JWT_JWKS", meaning: "File or URL of a key set (RFC 7517), read again and again.", unused: None,
         read: |s| s.jwt_jwks.as_deref(), place: |s| &mut s.jwt_jwks,
     },
     Secret {
-        variable: "REDIS_URL", meaning: "Where several nodes meet.", unused: "nodes are not connected to each other yet",
+        variable: "REDIS_URL", meaning: "Where several nodes meet.", unused: Some("nodes are not connected to each other yet"),
         read: |s| s.redis_url.as_deref(), place: |s| &mut s.redis_url,
     },
 ];
-
-const TOKENS: &str = "tokens are not checked yet, so nobody is authenticated";

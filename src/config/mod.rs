@@ -3,6 +3,7 @@
 //! [`Config`] holds the checked values, [`KNOBS`] is the one list that parser, checks and README
 //! table are made of, and [`Config::load`] puts flags over environment over file over default.
 
+mod auth;
 mod error;
 mod file;
 mod knobs;
@@ -20,6 +21,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use auth::{Auth, TokenAlgorithm};
 pub use error::{ConfigError, Mismatch, Place, Problem};
 pub use knobs::{KNOBS, Knob, SECRETS, Secret};
 pub use load::{FlagValue, Layers};
@@ -63,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// Threads.
     pub threads: Threads,
+    /// Tokens.
+    pub auth: Auth,
     /// What is never printed.
     pub secrets: Secrets,
 }
@@ -225,10 +229,16 @@ impl Config {
     /// What the operator should hear at the start although it is no error: what is set and has no
     /// effect, and what is dangerous.
     pub fn warnings(&self) -> Vec<String> {
-        let unused = SECRETS.iter().filter(|secret| (secret.read)(&self.secrets).is_some());
-        let mut warnings: Vec<String> = unused
-            .map(|secret| format!("{} is set and has no effect: {}", secret.variable, secret.unused))
-            .collect();
+        let set = SECRETS.iter().filter(|secret| (secret.read)(&self.secrets).is_some());
+        let unused = |secret: &Secret| {
+            secret.unused.map(|why| format!("{} is set and has no effect: {why}", secret.variable))
+        };
+        let mut warnings: Vec<String> = set.filter_map(unused).collect();
+        if self.secrets.jwt_secret.as_ref().is_some_and(|secret| secret.len() < LEAST_SECRET) {
+            warnings.push(format!(
+                "JWT_SECRET is shorter than {LEAST_SECRET} bytes: it can be guessed, use a random one (openssl rand -hex 32)"
+            ));
+        }
         if self.data_dir.is_some() {
             warnings.push("data_dir is set and has no effect: nothing is kept on disk yet".into());
         }
@@ -269,6 +279,7 @@ impl Default for Config {
             },
             limits: Limits::default(),
             threads: Threads { worker_threads: None, shards: NonZeroUsize::MIN },
+            auth: Auth::default(),
             secrets: Secrets::default(),
         }
     }
@@ -295,6 +306,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// What RFC 7518 asks of a key for HS256.
+const LEAST_SECRET: usize = 32;
 
 const fn at_least_one(number: usize) -> NonZeroUsize {
     match NonZeroUsize::new(number) {

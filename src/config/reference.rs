@@ -16,7 +16,13 @@ impl Config {
         out.push_str("\nSecrets stand in the environment alone, and nothing prints them:\n\n");
         out.push_str("| variable | meaning | today |\n|---|---|---|\n");
         for secret in &SECRETS {
-            let _ = writeln!(out, "| `{}` | {} | {} |", secret.variable, secret.meaning, secret.unused);
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {} |",
+                secret.variable,
+                secret.meaning,
+                secret.unused.unwrap_or("in use")
+            );
         }
         out
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, LogFormat, Mismatch, ReplaySpeed, Source};
+use super::{Config, LogFormat, Mismatch, ReplaySpeed, Source, TokenAlgorithm};
 use crate::market::check_symbol;
 
 /// Where a knob's value lives in a [`Config`], and what it may be.
@@ -48,6 +48,10 @@ pub enum Setting {
     LogFilter(fn(&mut Config) -> &mut String),
     /// How they are written.
     LogFormat(fn(&mut Config) -> &mut LogFormat),
+    /// How tokens are signed, or left to the key.
+    Algorithm(fn(&mut Config) -> &mut Option<TokenAlgorithm>),
+    /// A text that means something elsewhere.
+    Text(fn(&mut Config) -> &mut Option<String>),
     /// How fast a recording is played.
     Speed(fn(&mut Config) -> &mut ReplaySpeed),
 }
@@ -119,6 +123,15 @@ impl Setting {
                     _ => return Err(needed("text or json")),
                 }
             }
+            Setting::Algorithm(at) => {
+                let text = given.text();
+                let known = TokenAlgorithm::ALL.into_iter().find(|one| text.as_deref() == Some(one.name()));
+                *at(config) = Some(known.ok_or(needed("HS256, RS256, ES256 or EdDSA"))?);
+            }
+            Setting::Text(at) => {
+                let text = given.text().filter(|text| !text.is_empty());
+                *at(config) = Some(text.ok_or(needed("a text that is not empty"))?.into_owned());
+            }
             Setting::Speed(at) => {
                 let text = given.text().or_else(|| given.whole().map(|times| times.to_string().into()));
                 let speed = text.and_then(|text| text.parse().ok());
@@ -140,7 +153,8 @@ impl Setting {
                 Some(at(config).join(",")).filter(|list| !list.is_empty())
             }
             Setting::Folder(at) => at(config).as_ref().map(|path| path.display().to_string()),
-            Setting::Url(at, _) => at(config).clone(),
+            Setting::Url(at, _) | Setting::Text(at) => at(config).clone(),
+            Setting::Algorithm(at) => at(config).map(|algorithm| algorithm.name().to_owned()),
             Setting::LogFilter(at) => Some(at(config).clone()),
             Setting::LogFormat(at) => Some(match at(config) {
                 LogFormat::Text => "text".into(),

@@ -330,8 +330,8 @@ fn secrets_are_kept_warned_of_and_never_printed() {
     assert_eq!(
         config.warnings(),
         [
-            "JWT_SECRET is set and has no effect: tokens are not checked yet, so nobody is authenticated",
             "REDIS_URL is set and has no effect: nodes are not connected to each other yet",
+            "JWT_SECRET is shorter than 32 bytes: it can be guessed, use a random one (openssl rand -hex 32)",
         ]
     );
     assert_eq!(Config::default().warnings(), [""; 0]);

@@ -6,7 +6,7 @@
 pub mod native;
 
 use crate::encode::Frame;
-use crate::market::Update;
+use crate::market::{Topic, Update};
 
 /// The vocabularies. Adding one: a file here, a variant, and transcripts in `fixtures/dialects/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,22 @@ impl Dialect {
         match self {
             Dialect::Native => Some(native::encode(update)),
         }
+    }
+}
+
+/// A topic as it is told in one dialect: what a connection subscribes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Channel {
+    /// What is told.
+    pub topic: Topic,
+    /// In which words.
+    pub dialect: Dialect,
+}
+
+impl Dialect {
+    /// This topic in these words.
+    pub const fn of(self, topic: Topic) -> Channel {
+        Channel { topic, dialect: self }
     }
 }
 

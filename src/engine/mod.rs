@@ -13,7 +13,6 @@ mod source;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,20 +26,19 @@ pub use source::{RunningSource, SourceError, follow, live_config};
 
 use crate::clock::Clock;
 use crate::config::{Config, Source};
-use crate::fanout::{self, Inbox, NewConnection, ToWorker, WorkerConfig};
+use crate::fanout::{WorkerConfig, Workers};
 use crate::market::{Millis, Symbols};
 use crate::shard::{BarsClose, ShardConfig};
 use crate::state::Board;
 
-/// A running engine: what goes in through [`Engine::sink`] comes out of every [`Engine::connect`].
+/// A running engine: what goes in through [`Engine::sink`] comes out at the clients of its [`Workers`].
 pub struct Engine {
     symbols: Arc<Symbols>,
     board: Arc<Board>,
     shards: Vec<Sender<ShardInput>>,
     spare: Arc<ArrayQueue<Box<crate::market::BookChange>>>,
-    workers: Vec<Arc<Inbox<ToWorker>>>,
+    workers: Workers,
     threads: Vec<JoinHandle<()>>,
-    next_worker: AtomicUsize,
 }
 
 /// What the time of the shards is.
@@ -73,9 +71,7 @@ impl Engine {
         let board = Arc::new(Board::default());
         let epoch = epoch(Clock::start().now());
         let spare = Arc::new(ArrayQueue::new(config.limits.shard_queue.get()));
-        let worker_queue = config.limits.worker_queue.get();
-        let workers: Vec<_> =
-            (0..config.threads.workers().get()).map(|_| Arc::new(Inbox::new(worker_queue))).collect();
+        let workers = Workers::new(config.threads.workers(), config.limits.worker_queue.get());
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for at in 0..config.threads.shards.get() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
@@ -97,15 +93,8 @@ impl Engine {
             shards.push(inputs);
             commands.push(asks);
         }
-        for (id, _) in (0_u16..).zip(&workers) {
-            let (workers, commands, worker) = (workers.clone(), commands.clone(), worker_config(config));
-            threads.push(named(format!("worker-{id}"), move || {
-                if let Err(error) = fanout::run(id, workers, commands, worker) {
-                    error!(%error, worker = id, "a worker could not start");
-                }
-            })?);
-        }
-        Ok(Engine { symbols, board, shards, spare, workers, threads, next_worker: AtomicUsize::new(0) })
+        threads.extend(workers.start(&commands, &worker_config(config))?);
+        Ok(Engine { symbols, board, shards, spare, workers, threads })
     }
 
     /// Where a source puts what it understood. Each source has its own.
@@ -123,29 +112,16 @@ impl Engine {
         &self.board
     }
 
-    /// Takes a client over. Workers get clients in turn.
-    ///
-    /// # Errors
-    /// The client, when the worker's inbox is full of other things.
-    pub fn connect(&self, connection: NewConnection) -> Result<(), NewConnection> {
-        let worker = self.next_worker.fetch_add(1, Ordering::Relaxed) % self.workers.len();
-        self.workers[worker].try_send(ToWorker::Connect(connection)).map_err(|message| match message {
-            ToWorker::Connect(connection) => connection,
-            ToWorker::Broadcast(_) | ToWorker::Joined(_) | ToWorker::ShutDown { .. } => {
-                unreachable!("the message comes back as it was")
-            }
-        })
+    /// The workers, which take clients over.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// Tells every client, sends what waits for them, and ends all threads within `patience`.
     pub fn shut_down(self, patience: Duration) {
         let patience = Millis::try_from(patience.as_millis()).unwrap_or(Millis::MAX / 2);
         let until = Clock::start().now().saturating_add(patience);
-        for worker in &self.workers {
-            // A worker that has ended already takes no message and needs none.
-            let _ = worker.put(ToWorker::ShutDown { until });
-            worker.wake();
-        }
+        self.workers.shut_down(until);
         for shard in &self.shards {
             let _ = shard.send(ShardInput::Stop);
         }
@@ -190,7 +166,8 @@ pub fn shard_config(config: &Config, time: Time) -> ShardConfig {
     }
 }
 
-fn worker_config(config: &Config) -> WorkerConfig {
+/// How a worker of this configuration treats its connections.
+pub fn worker_config(config: &Config) -> WorkerConfig {
     let limits = &config.limits;
     WorkerConfig {
         message_bytes: limits.message_bytes.get(),

@@ -8,7 +8,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::Time;
 use crate::clock::Clock;
-use crate::fanout::{Inbox, ShardCommand, ToWorker};
+use crate::fanout::{ShardCommand, ToWorker, Workers};
 use crate::market::{BookChange, Event, Millis, SymbolId};
 use crate::shard::{Broadcast, Joined, Outlet, Shard};
 
@@ -27,7 +27,7 @@ pub(super) struct ShardThread {
     pub(super) shard: Shard,
     pub(super) inputs: Receiver<ShardInput>,
     pub(super) commands: Receiver<ShardCommand>,
-    pub(super) workers: Vec<Arc<Inbox<ToWorker>>>,
+    pub(super) workers: Workers,
     pub(super) spare: Arc<ArrayQueue<Box<BookChange>>>,
     pub(super) time: Time,
 }
@@ -38,7 +38,7 @@ impl ShardThread {
         let mut clock = Clock::start();
         let mut recorded = 0;
         let mut out =
-            Workers { touched: vec![false; self.workers.len()], inboxes: std::mem::take(&mut self.workers) };
+            Outlets { touched: vec![false; self.workers.inboxes().len()], workers: self.workers.clone() };
         loop {
             self.wait(&mut clock);
             let now = match self.time {
@@ -94,7 +94,7 @@ impl ShardThread {
 }
 
 /// Lets the recording's time come to `to`, which never goes back.
-fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Workers) -> Millis {
+fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets) -> Millis {
     if to > *recorded {
         *recorded = to;
         shard.advance(to, out);
@@ -103,22 +103,22 @@ fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Workers)
 }
 
 /// The workers' inboxes; each is woken once a turn.
-struct Workers {
-    inboxes: Vec<Arc<Inbox<ToWorker>>>,
+struct Outlets {
+    workers: Workers,
     touched: Vec<bool>,
 }
 
-impl Workers {
+impl Outlets {
     fn send(&mut self, worker: u16, message: ToWorker) {
         let at = usize::from(worker);
         // A worker that has ended has no clients to miss it.
-        if self.inboxes[at].put(message).is_ok() {
+        if self.workers.inboxes()[at].put(message).is_ok() {
             self.touched[at] = true;
         }
     }
 
     fn end_turn(&mut self) {
-        for (inbox, touched) in self.inboxes.iter().zip(&mut self.touched) {
+        for (inbox, touched) in self.workers.inboxes().iter().zip(&mut self.touched) {
             if std::mem::take(touched) {
                 inbox.wake();
             }
@@ -126,7 +126,7 @@ impl Workers {
     }
 }
 
-impl Outlet for Workers {
+impl Outlet for Outlets {
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast) {
         self.send(worker, ToWorker::Broadcast(broadcast));
     }

@@ -1,5 +1,6 @@
 //! What a worker asks of shards and of other workers, and how it waits for room in their queues.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crossbeam_channel::TrySendError;
@@ -7,31 +8,35 @@ use crossbeam_channel::TrySendError;
 use super::connection::Connection;
 use super::worker::Worker;
 use super::{ShardCommand, ToWorker};
-use crate::dialect::{Dialect, Since};
+use crate::dialect::{Channel, Since};
 use crate::market::Topic;
-use crate::shard::{Broadcast, Join, Leave};
+use crate::shard::{Broadcast, Join, Joined, Leave};
 
 impl Worker {
     pub(super) async fn join(
         &self,
-        connection: &Connection,
-        topic: Topic,
+        connection: &Rc<Connection>,
+        channel: Channel,
         since: Option<Since>,
         missed: Option<u64>,
     ) {
-        let (dialect, worker, id) = (connection.dialect, self.id, connection.id);
-        let join = Join { topic, dialect, worker, connection: id, since, missed };
-        self.ask(topic, ShardCommand::Join(join)).await;
+        let id = connection.id;
+        if let Topic::Room(_) = channel.topic {
+            // A room has no shard that knows more of it than this worker does.
+            return self.joined(Joined { connection: id, channel, frames: Vec::new() });
+        }
+        let join = Join { channel, worker: self.id, connection: id, since, missed };
+        self.ask(channel.topic, ShardCommand::Join(join)).await;
     }
 
-    pub(super) async fn leave(&self, dialect: Dialect, topic: Topic) {
-        self.ask(topic, ShardCommand::Leave(Leave { topic, dialect, worker: self.id })).await;
+    pub(super) async fn leave(&self, channel: Channel) {
+        self.ask(channel.topic, ShardCommand::Leave(Leave { channel, worker: self.id })).await;
     }
 
     /// Sends a client's own broadcast to every worker. While one of them is full this connection
     /// waits, and is not read.
     pub(super) async fn publish(&self, broadcast: Broadcast) {
-        for worker in &self.workers {
+        for worker in self.workers.inboxes() {
             let mut message = ToWorker::Broadcast(broadcast.clone());
             while let Err(back) = worker.try_send(message) {
                 message = back;
@@ -43,6 +48,9 @@ impl Worker {
     /// Sends a command to the topic's shard. While its queue is full this connection waits, and
     /// reads nothing more: one that asks too much slows itself down.
     async fn ask(&self, topic: Topic, mut command: ShardCommand) {
+        if self.shards.is_empty() || matches!(topic, Topic::Room(_)) {
+            return;
+        }
         let shard = topic.symbol().map_or(0, |symbol| symbol.index() % self.shards.len());
         while let Err(error) = self.shards[shard].try_send(command) {
             match error {

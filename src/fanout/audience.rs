@@ -6,8 +6,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::connection::Connection;
-use crate::dialect::Dialect;
-use crate::market::Topic;
+use crate::dialect::Channel;
 
 /// A worker's connections by what they listen to.
 ///
@@ -15,13 +14,13 @@ use crate::market::Topic;
 /// together once and written to each member with one call: no queue, no count and no copy of its
 /// own for a connection that keeps up. A client whose topics nobody shares is an audience of one.
 ///
-/// Invariants: a connection is a member of exactly the audience of its present topics, or of none
-/// where it has none; an audience has members and topics.
+/// Invariants: a connection is a member of exactly the audience of its present channels, or of none
+/// where it has none; an audience has members and channels.
 pub(super) struct Audiences {
     all: Vec<Audience>,
     free: Vec<AudienceId>,
     by_key: FxHashMap<u128, AudienceId>,
-    by_topic: FxHashMap<(Topic, Dialect), Vec<AudienceId>>,
+    by_channel: FxHashMap<Channel, Vec<AudienceId>>,
     hashers: [RandomState; 2],
 }
 
@@ -36,12 +35,12 @@ pub(super) struct Seat {
     at: usize,
 }
 
-/// Connections with the same topics in the same dialect.
+/// Connections with the same channels.
 pub(super) struct Audience {
     key: u128,
     pub(super) members: Vec<Rc<Connection>>,
-    /// Each topic with this audience's place in the topic's list.
-    topics: FxHashMap<(Topic, Dialect), usize>,
+    /// Each channel with this audience's place in the channel's list.
+    channels: FxHashMap<Channel, usize>,
     /// Which of the round's broadcasts it gets, in order.
     pub(super) pending: Vec<u32>,
 }
@@ -52,16 +51,16 @@ impl Audiences {
             all: Vec::new(),
             free: Vec::new(),
             by_key: FxHashMap::default(),
-            by_topic: FxHashMap::default(),
-            // Keys are random, so that no client can choose topics whose keys collide.
+            by_channel: FxHashMap::default(),
+            // Keys are random, so that no client can choose channels whose keys collide.
             hashers: [RandomState::new(), RandomState::new()],
         }
     }
 
-    /// Notes for every audience of `topic` that it gets broadcast number `at` of this round; those
+    /// Notes for every audience of `channel` that it gets broadcast number `at` of this round; those
     /// for which it is the first are put into `touched`. Whether there is any.
-    pub(super) fn note(&mut self, topic: (Topic, Dialect), at: u32, touched: &mut Vec<AudienceId>) -> bool {
-        let Some(audiences) = self.by_topic.get(&topic) else { return false };
+    pub(super) fn note(&mut self, channel: Channel, at: u32, touched: &mut Vec<AudienceId>) -> bool {
+        let Some(audiences) = self.by_channel.get(&channel) else { return false };
         for &id in audiences {
             let audience = &mut self.all[id.0 as usize];
             if audience.pending.is_empty() {
@@ -76,16 +75,16 @@ impl Audiences {
         &mut self.all[id.0 as usize]
     }
 
-    /// Seats a connection where its topics say, or nowhere when it has none.
-    pub(super) fn seat(&mut self, connection: &Rc<Connection>, topics: &[(Topic, Dialect)]) {
+    /// Seats a connection where its channels say, or nowhere when it has none.
+    pub(super) fn seat(&mut self, connection: &Rc<Connection>, channels: &[Channel]) {
         self.unseat(connection);
-        if topics.is_empty() {
+        if channels.is_empty() {
             return;
         }
-        let key = topics.iter().fold(0, |key, topic| key ^ self.hash(*topic));
+        let key = channels.iter().fold(0, |key, channel| key ^ self.hash(*channel));
         let id = match self.by_key.get(&key) {
             Some(&id) => id,
-            None => self.open(key, topics),
+            None => self.open(key, channels),
         };
         let members = &mut self.all[id.0 as usize].members;
         connection.seat.set(Some(Seat { audience: id, at: members.len() }));
@@ -105,16 +104,16 @@ impl Audiences {
         }
     }
 
-    fn open(&mut self, key: u128, topics: &[(Topic, Dialect)]) -> AudienceId {
+    fn open(&mut self, key: u128, channels: &[Channel]) -> AudienceId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.all.push(Audience::empty());
             AudienceId(u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX))
         });
         let audience = &mut self.all[id.0 as usize];
         audience.key = key;
-        for &topic in topics {
-            let list = self.by_topic.entry(topic).or_default();
-            audience.topics.insert(topic, list.len());
+        for &channel in channels {
+            let list = self.by_channel.entry(channel).or_default();
+            audience.channels.insert(channel, list.len());
             list.push(id);
         }
         self.by_key.insert(key, id);
@@ -124,27 +123,27 @@ impl Audiences {
     fn close(&mut self, id: AudienceId) {
         let closed = std::mem::replace(&mut self.all[id.0 as usize], Audience::empty());
         self.by_key.remove(&closed.key);
-        for (topic, at) in closed.topics {
-            let Some(list) = self.by_topic.get_mut(&topic) else { continue };
+        for (channel, at) in closed.channels {
+            let Some(list) = self.by_channel.get_mut(&channel) else { continue };
             list.swap_remove(at);
             match list.get(at) {
-                Some(moved) => _ = self.all[moved.0 as usize].topics.insert(topic, at),
-                None if list.is_empty() => _ = self.by_topic.remove(&topic),
+                Some(moved) => _ = self.all[moved.0 as usize].channels.insert(channel, at),
+                None if list.is_empty() => _ = self.by_channel.remove(&channel),
                 None => {}
             }
         }
         self.free.push(id);
     }
 
-    fn hash(&self, topic: (Topic, Dialect)) -> u128 {
+    fn hash(&self, channel: Channel) -> u128 {
         let [high, low] =
-            [&self.hashers[0], &self.hashers[1]].map(|hasher| u128::from(hasher.hash_one(topic)));
+            [&self.hashers[0], &self.hashers[1]].map(|hasher| u128::from(hasher.hash_one(channel)));
         high << 64 | low
     }
 }
 
 impl Audience {
     fn empty() -> Audience {
-        Audience { key: 0, members: Vec::new(), topics: FxHashMap::default(), pending: Vec::new() }
+        Audience { key: 0, members: Vec::new(), channels: FxHashMap::default(), pending: Vec::new() }
     }
 }

@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 
 use super::audience::Seat;
 use super::{Outbox, Pushed, WorkerConfig};
-use crate::dialect::Dialect;
 use crate::encode::Frame;
 use crate::market::Millis;
 use crate::session::websocket::{Compression, Message, Reader, Violation};
@@ -21,7 +20,6 @@ pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) stream: TcpStream,
     pub(super) subscriptions: RefCell<Subscriptions>,
-    pub(super) dialect: Dialect,
     pub(super) seat: Cell<Option<Seat>>,
     /// Something changed that its task has to see to.
     pub(super) wake: Notify,
@@ -42,6 +40,10 @@ pub(super) struct Connection {
     heard: Cell<Millis>,
     pinged: Cell<bool>,
     progress: Cell<Millis>,
+    /// When the conversation was last said to be due; [`Millis::MAX`] is never.
+    pub(super) due: Cell<Millis>,
+    /// Whether that time has come.
+    pub(super) is_due: Cell<bool>,
     pub(super) limit: usize,
     /// Gives the connection's place back when it goes.
     _place: Box<dyn Send>,
@@ -60,7 +62,6 @@ impl Connection {
             id,
             stream,
             subscriptions: RefCell::default(),
-            dialect: conversation.dialect(),
             seat: Cell::new(None),
             wake: Notify::new(),
             blocked: Cell::new(false),
@@ -76,6 +77,8 @@ impl Connection {
             heard: Cell::new(now),
             pinged: Cell::new(false),
             progress: Cell::new(now),
+            due: Cell::new(Millis::MAX),
+            is_due: Cell::new(false),
             limit: config.outbox_bytes,
             _place: place,
         }
@@ -159,6 +162,20 @@ impl Connection {
     /// What happens before the client has said anything.
     pub(super) fn begin(&self, actions: &mut Vec<Action>) {
         self.conversation.borrow_mut().begin(&mut self.subscriptions.borrow_mut(), actions);
+    }
+
+    /// The conversation's time has come.
+    pub(super) fn advance(&self, now: Millis, actions: &mut Vec<Action>) {
+        if self.closing.get() == Closing::Open {
+            self.conversation.borrow_mut().advance(now, &mut self.subscriptions.borrow_mut(), actions);
+        }
+    }
+
+    /// When the conversation wants to be looked at, where that is sooner than was known.
+    pub(super) fn take_sooner(&self) -> Option<Millis> {
+        let due = self.conversation.borrow().next_due().filter(|due| *due < self.due.get())?;
+        self.due.set(due);
+        Some(due)
     }
 
     /// Reads what has come, and says what is to be done about it.

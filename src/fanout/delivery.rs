@@ -6,7 +6,7 @@
 
 use super::Pushed;
 use super::connection::Connection;
-use crate::dialect::Dialect;
+use crate::dialect::Channel;
 use crate::encode::Frame;
 use crate::market::Topic;
 use crate::session::{Closing, Progress, SessionEnd};
@@ -24,9 +24,9 @@ impl Connection {
         if self.closing.get() != Closing::Open {
             return Ok(false);
         }
-        let topic = broadcast.topic;
-        let is_book = matches!(topic, Topic::Book { .. });
-        let progress = self.subscriptions.borrow().progress(topic);
+        let channel = broadcast.channel;
+        let is_book = matches!(channel.topic, Topic::Book { .. });
+        let progress = self.subscriptions.borrow().progress(channel);
         let wanted = match (progress, broadcast.class) {
             (Some(Progress::Live), _) => true,
             // A book that waits for what it missed needs nothing before it; a closed bar or a trade
@@ -40,9 +40,9 @@ impl Connection {
         }
         match (self.outbox.borrow_mut().push(broadcast.frame.bytes().clone()), broadcast.class) {
             (Pushed::Queued, _) => Ok(true),
-            (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(topic)),
+            (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(channel)),
             (Pushed::Full, Class::Conflated | Class::Lossless) => {
-                self.fall_behind(topic, broadcast.follows);
+                self.fall_behind(channel, broadcast.follows);
                 Ok(false)
             }
         }
@@ -51,7 +51,7 @@ impl Connection {
     /// Takes the beginning of a subscription, or what it missed, where the subscription waits for
     /// it; whether the connection still wants anything.
     pub(super) fn join(&self, joined: Joined, was: Progress) -> Result<bool, SessionEnd> {
-        let topic = joined.topic;
+        let channel = joined.channel;
         // Behind a close frame nothing may follow.
         if self.closing.get() != Closing::Open {
             return Ok(false);
@@ -59,16 +59,16 @@ impl Connection {
         if was == Progress::Rejoining {
             self.behind.set(self.behind.get() - 1);
         }
-        self.subscriptions.borrow_mut().set_progress(topic, Progress::Live);
-        let lossless = matches!(topic, Topic::Trades { .. } | Topic::Kline { .. });
+        self.subscriptions.borrow_mut().set_progress(channel, Progress::Live);
+        let lossless = matches!(channel.topic, Topic::Trades { .. } | Topic::Kline { .. });
         for frame in joined.frames {
             // What was missed must arrive; it is bounded by what the engine keeps of it.
             let limit = if lossless { self.limit.saturating_mul(MISSED_FACTOR) } else { self.limit };
             match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
                 Pushed::Queued => {}
-                Pushed::Full if lossless => return Err(self.too_slow(topic)),
+                Pushed::Full if lossless => return Err(self.too_slow(channel)),
                 Pushed::Full => {
-                    self.fall_behind(topic, 0);
+                    self.fall_behind(channel, 0);
                     break;
                 }
             }
@@ -83,36 +83,36 @@ impl Connection {
         self.behind.set(subscriptions.iter().filter(|(_, progress)| waits(*progress)).count());
     }
 
-    /// The topics that may be told what they missed now, each with the last message that it had;
+    /// The channels that may be told what they missed now, each with the last message that it had;
     /// they count as asked for.
-    pub(super) fn take_caught_up(&self) -> Vec<(Topic, u64)> {
+    pub(super) fn take_caught_up(&self) -> Vec<(Channel, u64)> {
         if self.behind.get() == 0 || !self.outbox.borrow().has_caught_up() {
             return Vec::new();
         }
         let mut subscriptions = self.subscriptions.borrow_mut();
-        let missed = |(topic, progress)| match progress {
-            Progress::Behind { since } => Some((topic, since)),
+        let missed = |(channel, progress)| match progress {
+            Progress::Behind { since } => Some((channel, since)),
             Progress::Joining | Progress::Live | Progress::Rejoining => None,
         };
-        let topics: Vec<_> = subscriptions.iter().filter_map(missed).collect();
-        topics.iter().for_each(|&(topic, _)| subscriptions.set_progress(topic, Progress::Rejoining));
-        topics
+        let channels: Vec<_> = subscriptions.iter().filter_map(missed).collect();
+        channels.iter().for_each(|&(channel, _)| subscriptions.set_progress(channel, Progress::Rejoining));
+        channels
     }
 
-    /// The topics of which it hears broadcasts.
-    pub(super) fn heard_topics(&self) -> Vec<(Topic, Dialect)> {
+    /// The channels of which it hears broadcasts.
+    pub(super) fn heard(&self) -> Vec<Channel> {
         let subscriptions = self.subscriptions.borrow();
         let heard = subscriptions.iter().filter(|(_, progress)| *progress != Progress::Joining);
-        heard.map(|(topic, _)| (topic, self.dialect)).collect()
+        heard.map(|(channel, _)| channel).collect()
     }
 
-    fn fall_behind(&self, topic: Topic, since: u64) {
+    fn fall_behind(&self, channel: Channel, since: u64) {
         self.behind.set(self.behind.get() + 1);
-        self.subscriptions.borrow_mut().set_progress(topic, Progress::Behind { since });
+        self.subscriptions.borrow_mut().set_progress(channel, Progress::Behind { since });
     }
 
-    fn too_slow(&self, topic: Topic) -> SessionEnd {
-        SessionEnd::TooSlow { topic: self.conversation.borrow().name(topic) }
+    fn too_slow(&self, channel: Channel) -> SessionEnd {
+        SessionEnd::TooSlow { topic: self.conversation.borrow().name(channel.topic) }
     }
 }
 

@@ -10,11 +10,14 @@ mod delivery;
 mod inbox;
 mod outbox;
 mod round;
+mod timers;
 mod worker;
+mod workers;
 
 pub use inbox::{Closed, Inbox};
 pub use outbox::{Outbox, Pushed};
 pub use worker::{NewConnection, ToWorker, WorkerConfig, run};
+pub use workers::Workers;
 
 use crate::shard::{Join, Leave};
 

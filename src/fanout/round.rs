@@ -58,7 +58,7 @@ impl Round {
     /// Takes a broadcast in, for those who listen to it now.
     pub(super) fn note(&mut self, broadcast: Broadcast) {
         let at = u32::try_from(self.broadcasts.len()).unwrap_or(u32::MAX);
-        if self.audiences.note((broadcast.topic, broadcast.dialect), at, &mut self.touched) {
+        if self.audiences.note(broadcast.channel, at, &mut self.touched) {
             self.broadcasts.push(broadcast);
         }
     }
@@ -70,7 +70,7 @@ impl Round {
             connection.unsettled.set(false);
             // One that has gone meanwhile was unseated for good.
             if !connection.is_over() {
-                self.audiences.seat(&connection, &connection.heard_topics());
+                self.audiences.seat(&connection, &connection.heard());
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -14,9 +13,11 @@ use tracing::{debug, warn};
 
 use super::connection::Connection;
 use super::round::{Frames, Round};
-use super::{Inbox, ShardCommand};
+use super::timers::Timers;
+use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
-use crate::market::{Millis, Topic};
+use crate::dialect::Channel;
+use crate::market::Millis;
 use crate::session::{Action, Conversation, Progress, SessionEnd};
 use crate::shard::{Broadcast, Joined};
 
@@ -68,12 +69,13 @@ pub(super) struct Worker {
     pub(super) id: u16,
     config: WorkerConfig,
     pub(super) shards: Vec<Sender<ShardCommand>>,
-    /// The inboxes of all workers, its own among them.
-    pub(super) workers: Vec<Arc<Inbox<ToWorker>>>,
+    /// All workers, itself among them.
+    pub(super) workers: Workers,
     clock: RefCell<Clock>,
-    connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
+    pub(super) connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
     round: RefCell<Round>,
     dirty: RefCell<Vec<Rc<Connection>>>,
+    pub(super) timers: Timers,
     scratch: RefCell<Vec<u8>>,
     next_id: Cell<u64>,
     until: Cell<Option<Millis>>,
@@ -85,11 +87,11 @@ pub(super) struct Worker {
 /// When the thread cannot have a runtime of its own.
 pub fn run(
     id: u16,
-    workers: Vec<Arc<Inbox<ToWorker>>>,
+    workers: Workers,
     shards: Vec<Sender<ShardCommand>>,
     config: WorkerConfig,
 ) -> std::io::Result<()> {
-    let inbox = workers[usize::from(id)].clone();
+    let inbox = workers.inboxes()[usize::from(id)].clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let worker = Rc::new(Worker {
         id,
@@ -100,6 +102,7 @@ pub fn run(
         connections: RefCell::default(),
         round: RefCell::new(Round::new()),
         dirty: RefCell::default(),
+        timers: Timers::default(),
         scratch: RefCell::new(vec![0; SCRATCH]),
         next_id: Cell::new(0),
         until: Cell::new(None),
@@ -126,6 +129,7 @@ impl Worker {
             tokio::select! {
                 () = inbox.awake() => {}
                 _ = sweep.tick() => self.sweep(),
+                () = self.timers.wait(self.now()) => self.wake_due(),
             }
             // A round: everything that has come goes into outboxes, then each touched connection is
             // flushed once. Under load rounds grow by themselves, and with them the writes.
@@ -145,7 +149,7 @@ impl Worker {
         }
     }
 
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         self.clock.borrow_mut().now()
     }
 
@@ -167,9 +171,9 @@ impl Worker {
         self.round.borrow_mut().note(broadcast);
     }
 
-    fn joined(&self, joined: Joined) {
+    pub(super) fn joined(&self, joined: Joined) {
         let Some(connection) = self.connections.borrow().get(&joined.connection).cloned() else { return };
-        let Some(was) = connection.subscriptions.borrow_mut().answered(joined.topic) else { return };
+        let Some(was) = connection.subscriptions.borrow_mut().answered(joined.channel) else { return };
         if was == Progress::Rejoining {
             // What came before this answer is in it: it must find the topic still waiting.
             self.send_round();
@@ -219,6 +223,7 @@ impl Worker {
         };
         self.act(&connection, &mut actions, taken).await;
         drop(early);
+        self.schedule(&connection);
         while !connection.is_over() {
             // All three branches may be dropped at any time without losing anything.
             tokio::select! {
@@ -238,8 +243,13 @@ impl Worker {
                 }
                 () = connection.wake.notified() => {}
             }
-            for (topic, since) in connection.take_caught_up() {
-                self.join(&connection, topic, None, Some(since)).await;
+            if connection.is_due.replace(false) {
+                connection.advance(self.now(), &mut actions);
+                self.act(&connection, &mut actions, Ok(())).await;
+            }
+            self.schedule(&connection);
+            for (channel, since) in connection.take_caught_up() {
+                self.join(&connection, channel, None, Some(since)).await;
             }
         }
         self.forget(&connection).await;
@@ -259,11 +269,11 @@ impl Worker {
                         connection.end(&end, self.now());
                     }
                 }
-                Action::Join { topic, since } => self.join(connection, topic, since, None).await,
-                Action::Leave { topic } => {
+                Action::Join { channel, since } => self.join(connection, channel, since, None).await,
+                Action::Leave { channel } => {
                     connection.recount();
                     self.unsettle(connection);
-                    self.leave(connection.dialect, topic).await;
+                    self.leave(channel).await;
                 }
                 Action::Publish(broadcast) => self.publish(broadcast).await,
                 Action::End(end) => connection.end(&end, self.now()),
@@ -282,9 +292,10 @@ impl Worker {
         self.send_round();
         self.round.borrow_mut().unseat(connection);
         self.connections.borrow_mut().remove(&connection.id);
-        let topics: Vec<Topic> = connection.subscriptions.borrow().iter().map(|(topic, _)| topic).collect();
-        for topic in topics {
-            self.leave(connection.dialect, topic).await;
+        let channels: Vec<Channel> =
+            connection.subscriptions.borrow().iter().map(|(channel, _)| channel).collect();
+        for channel in channels {
+            self.leave(channel).await;
         }
     }
 

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{Interval, Millis, SymbolId};
 
-/// A public topic. Names are read from the right, because a symbol may hold `:` and `/`.
+/// A topic. Names are read from the right, because a symbol may hold `:` and `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
     /// A symbol's book.
@@ -37,7 +37,14 @@ pub enum Topic {
         /// How long a bar is.
         interval: Interval,
     },
+    /// Whatever is sent to a room. It has no picture to begin with, and no shard: its messages reach
+    /// the workers ready-made.
+    Room(RoomId),
 }
+
+/// A room's number in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId(pub u32);
 
 impl Topic {
     /// Reads a topic's name. `find` knows the symbols.
@@ -73,7 +80,8 @@ impl Topic {
     }
 
     /// Appends the canonical name: the short one for the full raw book and the one-second ticker,
-    /// all parts otherwise (also where the end of the symbol itself would read as a part).
+    /// all parts otherwise (also where the end of the symbol itself would read as a part). A room's
+    /// own name stands in for the symbol.
     pub fn write_name(self, symbol: &str, out: &mut Vec<u8>) {
         let mut put = |parts: &[&str]| {
             for (at, part) in parts.iter().enumerate() {
@@ -96,17 +104,18 @@ impl Topic {
             Topic::Tickers => put(&["ticker", "*"]),
             Topic::Trades { .. } => put(&["trades", symbol]),
             Topic::Kline { interval, .. } => put(&["kline", symbol, interval.name()]),
+            Topic::Room(_) => put(&["room", symbol]),
         }
     }
 
-    /// Whose topic it is; `None` for the tickers of all symbols.
+    /// Whose topic it is; `None` for the tickers of all symbols and for rooms.
     pub const fn symbol(self) -> Option<SymbolId> {
         match self {
             Topic::Book { symbol, .. }
             | Topic::Ticker { symbol, .. }
             | Topic::Trades { symbol }
             | Topic::Kline { symbol, .. } => Some(symbol),
-            Topic::Tickers => None,
+            Topic::Tickers | Topic::Room(_) => None,
         }
     }
 }

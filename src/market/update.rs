@@ -68,6 +68,9 @@ pub enum UpdateBody<'a> {
         previous: u64,
         /// How many of the source's updates it stands for.
         merged: u32,
+        /// All that the clients of a limited depth hold once they have it, for dialects without
+        /// deltas; `None` at the full depth.
+        window: Option<Window<'a>>,
     },
     /// The book is not to be trusted until the next snapshot.
     Stale,
@@ -121,6 +124,15 @@ pub enum BarKind {
     Closed,
     /// It was final, and a trade came late.
     Correction,
+}
+
+/// The levels of a limited depth.
+#[derive(Clone, Copy, Debug)]
+pub struct Window<'a> {
+    /// Bids, best first.
+    pub bids: &'a [Level],
+    /// Asks, best first.
+    pub asks: &'a [Level],
 }
 
 /// The levels and the bookkeeping of a book message.

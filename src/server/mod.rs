@@ -1,15 +1,18 @@
 //! Sockets, HTTP, upgrades and the orderly end of it all.
 
 mod admission;
+mod answer;
+mod door;
 mod http;
-mod upgrade;
+mod token;
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,50 +22,43 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 pub use admission::{Admission, Place, Refused};
+pub use answer::{Answer, body, error, wrong_method};
+pub use door::{Door, MakeConversation};
+pub use http::Market;
 
-use crate::config::{Config, Source};
-use crate::engine::Engine;
-use crate::session::SessionLimits;
+use crate::config::Config;
 
-/// What requests are answered from.
-struct Shared {
-    engine: Engine,
-    admission: Arc<Admission>,
-    allowed_origins: Vec<String>,
-    session: SessionLimits,
-    /// Whether a source is to bring data before clients find anything.
-    needs_data: bool,
+/// What a server answers. The market's is [`Market`]; an embedding program may bring its own.
+pub trait Routes: Send + Sync + 'static {
+    /// Answers one request. WebSockets go in through the door.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        door: &Arc<Door>,
+    ) -> impl Future<Output = Answer> + Send;
 }
 
 /// A server that is bound to its address.
-pub struct Server {
+pub struct Server<R> {
     listener: TcpListener,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<R>>,
     handshake: Duration,
 }
 
-impl Server {
-    /// Binds the configured address for an engine that runs.
+struct Shared<R> {
+    routes: R,
+    door: Arc<Door>,
+}
+
+impl<R: Routes> Server<R> {
+    /// Binds the configured address.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub async fn bind(config: &Config, engine: Engine) -> io::Result<Server> {
+    pub async fn bind(config: &Config, routes: R, door: Arc<Door>) -> io::Result<Server<R>> {
         let listener = TcpListener::bind(config.listen).await?;
-        let limits = &config.limits;
-        let count = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
-        let admission = Admission::new(limits.connections.get(), limits.connections_per_address.get());
-        let shared = Arc::new(Shared {
-            engine,
-            admission: Arc::new(admission),
-            allowed_origins: config.allowed_origins.clone(),
-            session: SessionLimits {
-                subscriptions: limits.subscriptions.get(),
-                messages_per_second: count(limits.messages_per_second),
-                messages_burst: count(limits.messages_burst),
-            },
-            needs_data: config.source != Source::None,
-        });
-        Ok(Server { listener, shared, handshake: limits.handshake })
+        Ok(Server { listener, shared: Arc::new(Shared { routes, door }), handshake: config.limits.handshake })
     }
 
     /// The address that it really has; the port is chosen where the configuration says 0.
@@ -73,8 +69,8 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` says so, and gives the engine back to be shut down.
-    pub async fn serve(self, mut stop: watch::Receiver<bool>) -> Engine {
+    /// Serves until `stop` says so, and gives the routes back with what they own.
+    pub async fn serve(self, mut stop: watch::Receiver<bool>) -> R {
         let mut requests = JoinSet::new();
         // What has not been upgraded yet is bounded by itself, so that a flood of half-open
         // connections neither fills the process nor reaches the clients that are there.
@@ -94,11 +90,11 @@ impl Server {
         }
         drop(self.listener);
         requests.shutdown().await;
-        // An upgrade that is just being handed over holds on to it for a moment.
+        // A request that is just being answered holds on to it for a moment.
         let mut shared = self.shared;
         loop {
             match Arc::try_unwrap(shared) {
-                Ok(shared) => return shared.engine,
+                Ok(shared) => return shared.routes,
                 Err(held) => shared = held,
             }
             tokio::task::yield_now().await;
@@ -123,13 +119,13 @@ async fn accept(
     }
 }
 
-async fn answer(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, handshake: Duration) {
+async fn answer<R: Routes>(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared<R>>, handshake: Duration) {
     if let Err(error) = stream.set_nodelay(true) {
         return debug!(%error, %peer, "a connection went as it came");
     }
     let service = service_fn(move |request| {
-        let answer = http::answer(request, peer, &shared);
-        async move { Ok::<_, std::convert::Infallible>(answer) }
+        let shared = shared.clone();
+        async move { Ok::<_, std::convert::Infallible>(shared.routes.answer(request, peer, &shared.door).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -9,7 +9,7 @@ pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};
 pub use native::{Native, SessionLimits, canonical};
 pub use subscriptions::{Progress, Subscriptions};
 
-use crate::dialect::{Dialect, Since};
+use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
 use crate::market::{Millis, Topic};
 use crate::shard::Broadcast;
@@ -18,14 +18,19 @@ use crate::shard::Broadcast;
 ///
 /// Knows no socket. A dialect has one, and so has any other service on the same workers.
 pub trait Conversation {
-    /// Which words it uses.
-    fn dialect(&self) -> Dialect;
-
     /// What happens before the client has said anything.
     fn begin(&mut self, _topics: &mut Subscriptions, _actions: &mut Vec<Action>) {}
 
     /// Takes a message in, and says what is to be done, in order.
     fn receive(&mut self, now: Millis, said: Said<'_>, topics: &mut Subscriptions, actions: &mut Vec<Action>);
+
+    /// When it wants to [`advance`](Conversation::advance) although nothing was said.
+    fn next_due(&self) -> Option<Millis> {
+        None
+    }
+
+    /// Time has come to `now`: heartbeats, deadlines, what expires.
+    fn advance(&mut self, _now: Millis, _topics: &mut Subscriptions, _actions: &mut Vec<Action>) {}
 
     /// What a topic is called, for people.
     fn name(&self, topic: Topic) -> String;
@@ -47,15 +52,15 @@ pub enum Action {
     Reply(Frame),
     /// Ask the topic's shard for its beginning; the subscription has begun.
     Join {
-        /// The topic.
-        topic: Topic,
+        /// The topic, and the words for it.
+        channel: Channel,
         /// What the client last heard of it.
         since: Option<Since>,
     },
     /// Tell the topic's shard that there is one listener less; the subscription has ended.
     Leave {
-        /// The topic.
-        topic: Topic,
+        /// The topic, and the words for it.
+        channel: Channel,
     },
     /// Send this to all who listen, on every worker.
     Publish(Broadcast),

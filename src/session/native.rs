@@ -39,7 +39,7 @@ impl Native {
             Ok(Command::List { id }) => {
                 let table = self.symbols.table();
                 let names: Vec<_> =
-                    topics.in_order().into_iter().map(|topic| canonical(topic, &table)).collect();
+                    topics.in_order().into_iter().map(|channel| canonical(channel.topic, &table)).collect();
                 let names = names.iter().map(String::as_str);
                 actions.push(Action::Reply(native::listed(id.as_deref(), names)));
             }
@@ -64,7 +64,7 @@ impl Native {
         let (mut names, mut joins, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for (name, since) in asked {
             match self.find(&name, &table) {
-                Ok(topic) if topics.contains(topic) => names.push(canonical(topic, &table)),
+                Ok(topic) if topics.contains(NATIVE.of(topic)) => names.push(canonical(topic, &table)),
                 Ok(_) if topics.len() >= self.limits.subscriptions => {
                     let most = self.limits.subscriptions;
                     let message =
@@ -72,9 +72,9 @@ impl Native {
                     refusals.push((RefusalCode::TooManySubscriptions, message, name));
                 }
                 Ok(topic) => {
-                    topics.begin(topic);
+                    topics.begin(NATIVE.of(topic));
                     names.push(canonical(topic, &table));
-                    joins.push(Action::Join { topic, since });
+                    joins.push(Action::Join { channel: NATIVE.of(topic), since });
                 }
                 Err((code, message)) => refusals.push((code, message, name)),
             }
@@ -98,9 +98,9 @@ impl Native {
         let (mut names, mut leaves, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for name in asked {
             match self.find(&name, &table) {
-                Ok(topic) if topics.end(topic) => {
+                Ok(topic) if topics.end(NATIVE.of(topic)) => {
                     names.push(canonical(topic, &table));
-                    leaves.push(Action::Leave { topic });
+                    leaves.push(Action::Leave { channel: NATIVE.of(topic) });
                 }
                 Ok(_) => refusals.push((RefusalCode::NotSubscribed, "not subscribed to it".to_owned(), name)),
                 Err((code, message)) => refusals.push((code, message, name)),
@@ -131,10 +131,6 @@ impl Native {
 }
 
 impl Conversation for Native {
-    fn dialect(&self) -> Dialect {
-        Dialect::Native
-    }
-
     fn receive(
         &mut self,
         now: Millis,
@@ -209,6 +205,8 @@ fn refuse_topics(
     }
 }
 
+const NATIVE: Dialect = Dialect::Native;
+
 /// Topics of one user; they need a token.
 const PRIVATE: [&str; 8] =
     ["orders", "trades", "balances", "deposits", "positions", "strategy", "llm", "user"];
@@ -236,15 +234,17 @@ mod tests {
         client.0.receive(now, Said::Text(text), &mut client.1, &mut actions);
         let show = |action| match action {
             Action::Reply(frame) => String::from_utf8_lossy(frame.payload()).into_owned(),
-            Action::Join { topic, since } => {
+            Action::Join { channel, since } => {
                 format!(
                     "join {}{}",
-                    canonical(topic, &client.0.symbols.table()),
+                    canonical(channel.topic, &client.0.symbols.table()),
                     if since.is_some() { " since" } else { "" }
                 )
             }
             Action::Publish(_) | Action::End(_) => panic!("no word of a native client does that"),
-            Action::Leave { topic } => format!("leave {}", canonical(topic, &client.0.symbols.table())),
+            Action::Leave { channel } => {
+                format!("leave {}", canonical(channel.topic, &client.0.symbols.table()))
+            }
         };
         actions.into_iter().map(show).collect()
     }

@@ -1,19 +1,19 @@
-//! The topics of one connection, and how far each subscription is.
+//! The channels of one connection, and how far each subscription is.
 
 use rustc_hash::FxHashMap;
 
-use crate::market::Topic;
+use crate::dialect::Channel;
 
 /// What one connection listens to.
 ///
-/// Invariant: every topic in here was counted once at its shard and is taken back exactly once; a
-/// shard answers every join of a topic once, in order.
+/// Invariant: every channel in here was counted once at its shard and is taken back exactly once; a
+/// shard answers every join of a channel once, in order.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    topics: FxHashMap<Topic, Subscription>,
+    channels: FxHashMap<Channel, Subscription>,
     /// Answers on their way to subscriptions that were given up before they came: a later
-    /// subscription to the same topic must not take one of them for its own beginning.
-    late: FxHashMap<Topic, u32>,
+    /// subscription to the same channel must not take one of them for its own beginning.
+    late: FxHashMap<Channel, u32>,
     asked: u64,
 }
 
@@ -50,10 +50,10 @@ struct Subscription {
 
 impl Subscriptions {
     /// Begins a subscription; `false` where there is one already.
-    pub fn begin(&mut self, topic: Topic) -> bool {
+    pub fn begin(&mut self, channel: Channel) -> bool {
         self.asked += 1;
         let new = Subscription { progress: Progress::Joining, asked: self.asked };
-        match self.topics.entry(topic) {
+        match self.channels.entry(channel) {
             std::collections::hash_map::Entry::Occupied(_) => false,
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(new);
@@ -63,80 +63,84 @@ impl Subscriptions {
     }
 
     /// Ends a subscription; `false` where there is none.
-    pub fn end(&mut self, topic: Topic) -> bool {
-        let Some(ended) = self.topics.remove(&topic) else { return false };
+    pub fn end(&mut self, channel: Channel) -> bool {
+        let Some(ended) = self.channels.remove(&channel) else { return false };
         if ended.progress.is_waiting() {
-            *self.late.entry(topic).or_default() += 1;
+            *self.late.entry(channel).or_default() += 1;
         }
         true
     }
 
-    /// A shard has answered a join of `topic`: how far the subscription is that waits for the
+    /// A shard has answered a join of `channel`: how far the subscription is that waits for the
     /// answer; `None` where none does any more.
-    pub fn answered(&mut self, topic: Topic) -> Option<Progress> {
-        if let Some(late) = self.late.get_mut(&topic) {
+    pub fn answered(&mut self, channel: Channel) -> Option<Progress> {
+        if let Some(late) = self.late.get_mut(&channel) {
             *late -= 1;
             if *late == 0 {
-                self.late.remove(&topic);
+                self.late.remove(&channel);
             }
             return None;
         }
-        self.progress(topic).filter(|progress| progress.is_waiting())
+        self.progress(channel).filter(|progress| progress.is_waiting())
     }
 
-    /// Whether there is a subscription to `topic`.
-    pub fn contains(&self, topic: Topic) -> bool {
-        self.topics.contains_key(&topic)
+    /// Whether there is a subscription to `channel`.
+    pub fn contains(&self, channel: Channel) -> bool {
+        self.channels.contains_key(&channel)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.topics.len()
+        self.channels.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.topics.is_empty()
+        self.channels.is_empty()
     }
 
-    /// How far the subscription to `topic` is; `None` where there is none.
-    pub fn progress(&self, topic: Topic) -> Option<Progress> {
-        self.topics.get(&topic).map(|subscription| subscription.progress)
+    /// How far the subscription to `channel` is; `None` where there is none.
+    pub fn progress(&self, channel: Channel) -> Option<Progress> {
+        self.channels.get(&channel).map(|subscription| subscription.progress)
     }
 
-    /// The subscription to `topic`, where there is one, has come to `progress`.
-    pub fn set_progress(&mut self, topic: Topic, progress: Progress) {
-        if let Some(subscription) = self.topics.get_mut(&topic) {
+    /// The subscription to `channel`, where there is one, has come to `progress`.
+    pub fn set_progress(&mut self, channel: Channel, progress: Progress) {
+        if let Some(subscription) = self.channels.get_mut(&channel) {
             subscription.progress = progress;
         }
     }
 
-    /// All topics, in no order, each with how far it is.
-    pub fn iter(&self) -> impl Iterator<Item = (Topic, Progress)> {
-        self.topics.iter().map(|(topic, subscription)| (*topic, subscription.progress))
+    /// All channels, in no order, each with how far it is.
+    pub fn iter(&self) -> impl Iterator<Item = (Channel, Progress)> {
+        self.channels.iter().map(|(channel, subscription)| (*channel, subscription.progress))
     }
 
-    /// All topics in the order in which they were asked for.
-    pub fn in_order(&self) -> Vec<Topic> {
-        let mut topics: Vec<_> = self.topics.iter().collect();
-        topics.sort_by_key(|(_, subscription)| subscription.asked);
-        topics.into_iter().map(|(topic, _)| *topic).collect()
+    /// All channels in the order in which they were asked for.
+    pub fn in_order(&self) -> Vec<Channel> {
+        let mut channels: Vec<_> = self.channels.iter().collect();
+        channels.sort_by_key(|(_, subscription)| subscription.asked);
+        channels.into_iter().map(|(channel, _)| *channel).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
+    use crate::market::Topic;
+
+    const TICKERS: Channel = Dialect::Native.of(Topic::Tickers);
 
     #[test]
     fn the_answer_to_a_join_that_was_given_up_begins_no_later_subscription() {
         let mut topics = Subscriptions::default();
-        assert!(topics.begin(Topic::Tickers) && topics.end(Topic::Tickers) && topics.begin(Topic::Tickers));
-        assert_eq!(topics.answered(Topic::Tickers), None, "this one was meant for the first");
-        assert_eq!(topics.answered(Topic::Tickers), Some(Progress::Joining));
-        topics.set_progress(Topic::Tickers, Progress::Live);
-        assert_eq!(topics.answered(Topic::Tickers), None, "it waits for none");
-        assert!(topics.end(Topic::Tickers) && topics.begin(Topic::Tickers));
-        assert_eq!(topics.answered(Topic::Tickers), Some(Progress::Joining), "none was on its way");
+        assert!(topics.begin(TICKERS) && topics.end(TICKERS) && topics.begin(TICKERS));
+        assert_eq!(topics.answered(TICKERS), None, "this one was meant for the first");
+        assert_eq!(topics.answered(TICKERS), Some(Progress::Joining));
+        topics.set_progress(TICKERS, Progress::Live);
+        assert_eq!(topics.answered(TICKERS), None, "it waits for none");
+        assert!(topics.end(TICKERS) && topics.begin(TICKERS));
+        assert_eq!(topics.answered(TICKERS), Some(Progress::Joining), "none was on its way");
     }
 }

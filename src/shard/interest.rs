@@ -66,7 +66,7 @@ impl Interest {
             for count in listeners {
                 out.broadcast(
                     count.worker,
-                    Broadcast { topic, dialect, class, follows, frame: frame.clone() },
+                    Broadcast { channel: dialect.of(topic), class, follows, frame: frame.clone() },
                 );
             }
         }

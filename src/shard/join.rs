@@ -10,7 +10,7 @@ use crate::market::{BarKind, Decimal, Depth, Interval, Millis, Speed, Topic, Tra
 impl SymbolState {
     /// Counts the subscriber and returns what it must hear before anything else of the topic.
     pub(super) fn join<O: Outlet>(&mut self, join: &Join, turn: &mut Turn<'_, O>) -> Vec<Frame> {
-        match join.topic {
+        match join.channel.topic {
             Topic::Book { depth, speed, .. } => self.join_book(depth, speed, join, turn),
             Topic::Ticker { speed, .. } => {
                 count(&mut self.tickers[speed as usize].interest, join);
@@ -24,29 +24,29 @@ impl SymbolState {
                 count(&mut self.klines[interval as usize].latest.interest, join);
                 self.first_bars(interval, join, turn)
             }
-            Topic::Tickers => Vec::new(),
+            Topic::Tickers | Topic::Room(_) => Vec::new(),
         }
     }
 
     pub(super) fn leave(&mut self, leave: Leave) {
-        match leave.topic {
+        match leave.channel.topic {
             Topic::Book { depth, speed, .. } => {
                 if let Some(at) = self.find_book(depth, speed) {
                     let slot = &mut self.books[at];
-                    if slot.interest.leave(leave.dialect, leave.worker) {
+                    if slot.interest.leave(leave.channel.dialect, leave.worker) {
                         slot.topic.deactivate();
                         slot.picture = None;
                     }
                 }
             }
             Topic::Ticker { speed, .. } => {
-                self.tickers[speed as usize].interest.leave(leave.dialect, leave.worker);
+                self.tickers[speed as usize].interest.leave(leave.channel.dialect, leave.worker);
             }
-            Topic::Trades { .. } => _ = self.trades.leave(leave.dialect, leave.worker),
+            Topic::Trades { .. } => _ = self.trades.leave(leave.channel.dialect, leave.worker),
             Topic::Kline { interval, .. } => {
-                self.klines[interval as usize].latest.interest.leave(leave.dialect, leave.worker);
+                self.klines[interval as usize].latest.interest.leave(leave.channel.dialect, leave.worker);
             }
-            Topic::Tickers => {}
+            Topic::Tickers | Topic::Room(_) => {}
         }
     }
 
@@ -92,8 +92,10 @@ impl SymbolState {
     ) -> Option<Frame> {
         let slot = &self.books[at];
         let stretch = (place, slot.topic.place());
-        if let Some((_, _, frame)) =
-            slot.missed.as_ref().filter(|(known, dialect, _)| (*known, *dialect) == (stretch, join.dialect))
+        if let Some((_, _, frame)) = slot
+            .missed
+            .as_ref()
+            .filter(|(known, dialect, _)| (*known, *dialect) == (stretch, join.channel.dialect))
         {
             return Some(frame.clone());
         }
@@ -102,9 +104,16 @@ impl SymbolState {
             return None;
         };
         let (seq, taken_in) = (slot.topic.seq(), turn.flush.taken_in);
-        let body = UpdateBody::BookDelta { book: view(turn.flush), previous, merged };
-        let frame = join.dialect.encode(&self.update(join.topic, &self.book_epoch, seq, taken_in, body))?;
-        self.books[at].missed = Some((stretch, join.dialect, frame.clone()));
+        let (book, window) = (view(turn.flush), slot.topic.window());
+        let body = UpdateBody::BookDelta { book, previous, merged, window };
+        let frame = join.channel.dialect.encode(&self.update(
+            join.channel.topic,
+            &self.book_epoch,
+            seq,
+            taken_in,
+            body,
+        ))?;
+        self.books[at].missed = Some((stretch, join.channel.dialect, frame.clone()));
         Some(frame)
     }
 
@@ -114,8 +123,10 @@ impl SymbolState {
         let seq = slot.topic.seq();
         let shared = join.since.is_none();
         if shared
-            && let Some((_, _, frame)) =
-                slot.picture.as_ref().filter(|(held, dialect, _)| (*held, *dialect) == (seq, join.dialect))
+            && let Some((_, _, frame)) = slot
+                .picture
+                .as_ref()
+                .filter(|(held, dialect, _)| (*held, *dialect) == (seq, join.channel.dialect))
         {
             return Some(frame.clone());
         }
@@ -123,16 +134,28 @@ impl SymbolState {
         let recovered = (!shared).then_some(false);
         let body = UpdateBody::BookSnapshot { book: view(turn.flush), recovered };
         let taken_in = turn.flush.taken_in;
-        let frame = join.dialect.encode(&self.update(join.topic, &self.book_epoch, seq, taken_in, body))?;
+        let frame = join.channel.dialect.encode(&self.update(
+            join.channel.topic,
+            &self.book_epoch,
+            seq,
+            taken_in,
+            body,
+        ))?;
         if shared {
-            self.books[at].picture = Some((seq, join.dialect, frame.clone()));
+            self.books[at].picture = Some((seq, join.channel.dialect, frame.clone()));
         }
         Some(frame)
     }
 
     fn stale_book<O: Outlet>(&self, at: usize, join: &Join, turn: &Turn<'_, O>) -> Option<Frame> {
         let seq = self.books[at].topic.seq();
-        join.dialect.encode(&self.update(join.topic, &self.book_epoch, seq, turn.now, UpdateBody::Stale))
+        join.channel.dialect.encode(&self.update(
+            join.channel.topic,
+            &self.book_epoch,
+            seq,
+            turn.now,
+            UpdateBody::Stale,
+        ))
     }
 
     fn first_ticker<O: Outlet>(&mut self, speed: Speed, join: &Join, turn: &Turn<'_, O>) -> Option<Frame> {
@@ -142,7 +165,7 @@ impl SymbolState {
         let seq = self.tickers[speed as usize].first_seq();
         let ticker = self.ticker().clone();
         let body = UpdateBody::Ticker { ticker: &ticker, first: join.missed.is_none() };
-        join.dialect.encode(&self.update(join.topic, &self.epoch, seq, turn.now, body))
+        join.channel.dialect.encode(&self.update(join.channel.topic, &self.epoch, seq, turn.now, body))
     }
 
     /// The trades since `since`, or all that are held where some of them are not.
@@ -153,12 +176,12 @@ impl SymbolState {
         let Some(missed) = missed else {
             let trades: Vec<_> = self.tape.iter().map(|trade| (trade, shown(trade.price))).collect();
             let body = UpdateBody::TradesSnapshot { trades: &trades };
-            let update = self.update(join.topic, &self.epoch, self.tape.last_seq(), turn.now, body);
-            return join.dialect.encode(&update).into_iter().collect();
+            let update = self.update(join.channel.topic, &self.epoch, self.tape.last_seq(), turn.now, body);
+            return join.channel.dialect.encode(&update).into_iter().collect();
         };
         let encode = |(seq, trade, taken_in): (u64, &Trade, Millis)| {
             let body = UpdateBody::Trade { trade, price: shown(trade.price) };
-            join.dialect.encode(&self.update(join.topic, &self.epoch, seq, taken_in, body))
+            join.channel.dialect.encode(&self.update(join.channel.topic, &self.epoch, seq, taken_in, body))
         };
         missed.filter_map(encode).collect()
     }
@@ -175,8 +198,8 @@ impl SymbolState {
             let skipped = series.closed().len().saturating_sub(missed.len());
             for (&seq, bar) in missed.iter().zip(series.closed().skip(skipped)) {
                 let body = UpdateBody::Kline { interval, bar, kind: BarKind::Closed };
-                frames.extend(join.dialect.encode(&self.update(
-                    join.topic,
+                frames.extend(join.channel.dialect.encode(&self.update(
+                    join.channel.topic,
                     &self.epoch,
                     seq,
                     turn.now,
@@ -192,7 +215,13 @@ impl SymbolState {
                 false => BarKind::NotRecovered,
             };
             let body = UpdateBody::Kline { interval, bar, kind };
-            frames.extend(join.dialect.encode(&self.update(join.topic, &self.epoch, first, turn.now, body)));
+            frames.extend(join.channel.dialect.encode(&self.update(
+                join.channel.topic,
+                &self.epoch,
+                first,
+                turn.now,
+                body,
+            )));
         }
         frames
     }
@@ -211,6 +240,6 @@ impl SymbolState {
 
 fn count(interest: &mut Interest, join: &Join) {
     if join.missed.is_none() {
-        interest.join(join.dialect, join.worker);
+        interest.join(join.channel.dialect, join.worker);
     }
 }

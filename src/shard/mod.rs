@@ -176,26 +176,26 @@ impl Shard {
 
     /// Counts a subscriber and tells it where its topic stands.
     pub fn join(&mut self, now: Millis, join: &Join, out: &mut impl Outlet) {
-        let frames = match join.topic.symbol() {
+        let frames = match join.channel.topic.symbol() {
             Some(symbol) => match self.state(now, symbol, out) {
                 Some((state, mut turn)) => state.join(join, &mut turn),
                 None => Vec::new(),
             },
             None => self.join_tickers(now, join),
         };
-        let joined = Joined { connection: join.connection, topic: join.topic, frames };
+        let joined = Joined { connection: join.connection, channel: join.channel, frames };
         out.joined(join.worker, joined);
     }
 
     /// Counts a subscriber less.
     pub fn leave(&mut self, leave: Leave) {
-        match leave.topic.symbol() {
+        match leave.channel.topic.symbol() {
             Some(symbol) => {
                 if let Some(Some(state)) = self.states.get_mut(symbol.index()) {
                     state.leave(leave);
                 }
             }
-            None => _ = self.tickers.interest.leave(leave.dialect, leave.worker),
+            None => _ = self.tickers.interest.leave(leave.channel.dialect, leave.worker),
         }
     }
 
@@ -254,7 +254,7 @@ impl Shard {
     }
 
     fn join_tickers(&mut self, now: Millis, join: &Join) -> Vec<crate::encode::Frame> {
-        if join.missed.is_none() && self.tickers.interest.join(join.dialect, join.worker) {
+        if join.missed.is_none() && self.tickers.interest.join(join.channel.dialect, join.worker) {
             self.told.clear();
             self.collect_tickers();
             self.wait_for_tickers(now);
@@ -263,9 +263,11 @@ impl Shard {
         let mut all = Vec::new();
         self.board.each(|symbol, cells| all.push((symbol, cells.ticker.get())));
         all.retain(|(_, ticker)| ticker.version > 0);
-        self.tickers_update(now, seq, &all, join.missed.is_none(), |update| join.dialect.encode(update))
-            .into_iter()
-            .collect()
+        self.tickers_update(now, seq, &all, join.missed.is_none(), |update| {
+            join.channel.dialect.encode(update)
+        })
+        .into_iter()
+        .collect()
     }
 
     /// Tells the statistics that changed since the last tick, of all shards: their cells say so.

@@ -1,12 +1,11 @@
 //! What a shard hands over to the workers that own the connections, and what they ask of it.
 
-use crate::dialect::{Dialect, Since};
+use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
-use crate::market::Topic;
 
 /// Takes what a shard has to say. Never blocks for long: a worker waits for no client.
 pub trait Outlet {
-    /// A frame for every subscriber of a topic that this worker has in this dialect.
+    /// A frame for every subscriber of a channel that this worker has.
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast);
 
     /// The answer to one [`Join`]. Broadcasts that come after it follow on it without a hole.
@@ -16,10 +15,8 @@ pub trait Outlet {
 /// A frame and who gets it.
 #[derive(Clone, Debug)]
 pub struct Broadcast {
-    /// The topic.
-    pub topic: Topic,
-    /// The dialect that it is written in.
-    pub dialect: Dialect,
+    /// Those who listen to it.
+    pub channel: Channel,
     /// What may become of it when a client is slow.
     pub class: Class,
     /// The place of the message that this one follows on, by the topic's own count; 0 where it
@@ -41,10 +38,8 @@ pub enum Class {
 /// Somebody wants to hear a topic.
 #[derive(Clone, Debug)]
 pub struct Join {
-    /// The topic.
-    pub topic: Topic,
-    /// In these words.
-    pub dialect: Dialect,
+    /// The topic, and the words for it.
+    pub channel: Channel,
     /// The worker that owns the connection.
     pub worker: u16,
     /// The connection, by the worker's own count.
@@ -61,8 +56,8 @@ pub struct Join {
 pub struct Joined {
     /// The connection that asked.
     pub connection: u64,
-    /// The topic.
-    pub topic: Topic,
+    /// What it asked for.
+    pub channel: Channel,
     /// What it must get before any broadcast of the topic.
     pub frames: Vec<Frame>,
 }
@@ -70,10 +65,8 @@ pub struct Joined {
 /// Somebody no longer wants to hear a topic.
 #[derive(Clone, Copy, Debug)]
 pub struct Leave {
-    /// The topic.
-    pub topic: Topic,
-    /// The dialect of the connection.
-    pub dialect: Dialect,
+    /// The topic, and the words for it.
+    pub channel: Channel,
     /// The worker that owns it.
     pub worker: u16,
 }

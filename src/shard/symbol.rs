@@ -283,7 +283,9 @@ impl SymbolState {
         let book = view(turn.flush);
         let body = match flushed {
             Flushed::Snapshot => UpdateBody::BookSnapshot { book, recovered: None },
-            Flushed::Delta { previous, merged } => UpdateBody::BookDelta { book, previous, merged },
+            Flushed::Delta { previous, merged } => {
+                UpdateBody::BookDelta { book, previous, merged, window: slot.topic.window() }
+            }
         };
         let update = Update {
             topic,
@@ -323,7 +325,7 @@ impl SymbolState {
                     self.send_open_bar(interval, true, turn);
                 }
             }
-            Topic::Trades { .. } | Topic::Tickers => {}
+            Topic::Trades { .. } | Topic::Tickers | Topic::Room(_) => {}
         }
     }
 

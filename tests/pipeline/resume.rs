@@ -61,7 +61,7 @@ fn another_epoch_recovers_nothing() {
         world.leave(at);
         let since = Some(tickcast::dialect::Since { epoch: "another".into(), seq: 1 });
         let topic = world.members[at].topic;
-        let join = Join { topic, dialect: Dialect::Native, worker: 0, connection: 0, since, missed: None };
+        let join = Join { channel: Dialect::Native.of(topic), worker: 0, connection: 0, since, missed: None };
         let mut heard = Heard::default();
         world.shard.join(world.now, &join, &mut heard);
         let message: Value = serde_json::from_slice(heard.joined[0].frames[0].payload()).unwrap();
@@ -170,19 +170,19 @@ fn an_update_is_encoded_once_for_all_workers_and_not_at_all_for_nobody() {
         let topic = Topic::parse(topic, |_| Some(symbol)).unwrap();
         for (connection, worker) in [(0, 0), (1, 1), (2, 1)] {
             let join =
-                Join { topic, dialect: Dialect::Native, worker, connection, since: None, missed: None };
+                Join { channel: Dialect::Native.of(topic), worker, connection, since: None, missed: None };
             world.shard.join(START + 5_000, &join, &mut heard);
         }
     }
     let pictures: Vec<_> =
-        heard.joined.iter().filter(|joined| matches!(joined.topic, Topic::Book { .. })).collect();
+        heard.joined.iter().filter(|joined| matches!(joined.channel.topic, Topic::Book { .. })).collect();
     let first = pictures[0].frames[0].bytes().as_ptr();
     assert!(pictures.iter().all(|joined| joined.frames[0].bytes().as_ptr() == first), "one picture for all");
     world.shard.apply(START + 5_000, symbol, delta(7, &[("10", "3")], &[]), &mut heard);
     world.shard.apply(START + 5_000, symbol, trade(2, START + 5_000, "10", "1"), &mut heard);
     for pair in heard.broadcasts.chunks(2) {
         let [(0, one), (1, other)] = pair else { panic!("each worker once: {pair:?}") };
-        assert_eq!(one.topic, other.topic);
+        assert_eq!(one.channel, other.channel);
         assert_eq!(one.frame.bytes().as_ptr(), other.frame.bytes().as_ptr(), "the same bytes");
     }
     assert!(heard.broadcasts.len() >= 8);

@@ -43,7 +43,12 @@ impl Raw {
 
     /// An open WebSocket.
     pub fn connect(address: SocketAddr) -> Raw {
-        Raw::socket(address).upgraded()
+        Raw::connect_to(address, "/v1/ws")
+    }
+
+    /// An open WebSocket at another path.
+    pub fn connect_to(address: SocketAddr, path: &str) -> Raw {
+        Raw::socket(address).upgraded(path)
     }
 
     /// An open WebSocket of a client for which the system takes little.
@@ -56,12 +61,12 @@ impl Raw {
         });
         stream.set_nonblocking(false).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Raw { stream, buffer: Vec::new() }.upgraded()
+        Raw { stream, buffer: Vec::new() }.upgraded("/v1/ws")
     }
 
-    fn upgraded(self) -> Raw {
+    fn upgraded(self, path: &str) -> Raw {
         let mut raw = self;
-        raw.send(upgrade("/v1/ws", "").as_bytes());
+        raw.send(upgrade(path, "").as_bytes());
         let head = raw.head();
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         raw

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tickcast::auth::Tokens;
 use tickcast::config::Config;
 use tickcast::engine::{Engine, EngineSink};
 use tickcast::ingest::Sink;
 use tickcast::market::{
     BookKind, Decimal, Event, Quantity, RawLevel, Side, StaleReason, SymbolId, Symbols, Trade, TradeId,
 };
-use tickcast::server::Server;
+use tickcast::server::{Door, Market, Server};
 use tickcast::state::Board;
 use tokio::sync::watch;
 
@@ -41,12 +42,15 @@ impl Running {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let engine = runtime.block_on(async {
-                let server = Server::bind(&config, engine).await.unwrap();
+            let market = runtime.block_on(async {
+                let door = Door::new(&config, engine.workers().clone());
+                let tokens = Arc::new(Tokens::new(&config).unwrap());
+                let market = Market::new(&config, engine, tokens);
+                let server = Server::bind(&config, market, door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
                 server.serve(stopped).await
             });
-            engine.shut_down(config.limits.shutdown);
+            market.into_engine().shut_down(config.limits.shutdown);
         });
         let address = told.recv().unwrap();
         Running { address, symbols, board, sink, stop, thread: Some(thread) }

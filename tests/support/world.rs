@@ -149,7 +149,7 @@ impl World {
     fn enter(&mut self, at: usize, since: Option<Since>) {
         let (topic, worker) = (self.members[at].topic, self.members[at].worker);
         let join =
-            Join { topic, dialect: Dialect::Native, worker, connection: at as u64, since, missed: None };
+            Join { channel: Dialect::Native.of(topic), worker, connection: at as u64, since, missed: None };
         self.shard.join(self.now, &join, &mut self.out);
         self.settle();
         self.members[at].here = true;
@@ -159,7 +159,7 @@ impl World {
         let member = &mut self.members[at];
         member.here = false;
         let topic = member.topic;
-        self.shard.leave(Leave { topic, dialect: Dialect::Native, worker: member.worker });
+        self.shard.leave(Leave { channel: Dialect::Native.of(topic), worker: member.worker });
         if !self.members.iter().any(|member| member.here && member.topic == topic) {
             self.last.remove(&topic);
         }
@@ -196,14 +196,13 @@ impl World {
                 parsed = Some((at, message));
             }
             let Some((_, message)) = &parsed else { continue };
-            let listening = self
-                .members
-                .iter_mut()
-                .filter(|member| (member.here, member.topic, member.worker) == (true, said.topic, worker));
+            let listening = self.members.iter_mut().filter(|member| {
+                (member.here, member.topic, member.worker) == (true, said.channel.topic, worker)
+            });
             for member in listening {
                 member.client.hear(message).unwrap_or_else(|broken| panic!("{broken}"));
             }
-            told.push(said.topic);
+            told.push(said.channel.topic);
         }
         told.dedup();
         // Not before all workers were served: a topic has members on each.
@@ -218,22 +217,22 @@ impl World {
 
     /// At most one message in a window; what a tick brings comes on the grid.
     fn watch_rate(&mut self, said: &Broadcast, message: &Value) {
-        if said.class == Class::Lossless && !matches!(said.topic, Topic::Book { .. }) {
+        if said.class == Class::Lossless && !matches!(said.channel.topic, Topic::Book { .. }) {
             // Trades, closed bars and corrections wait for nothing.
             return;
         }
-        let window = match said.topic {
+        let window = match said.channel.topic {
             Topic::Book { speed, .. } | Topic::Ticker { speed, .. } => speed.window(),
             Topic::Tickers => 1_000,
             Topic::Kline { .. } => 250,
-            Topic::Trades { .. } => 0,
+            Topic::Trades { .. } | Topic::Room(_) => 0,
         };
         if window == 0 || matches!(message["type"].as_str(), Some("stale" | "snapshot")) {
             // What heals does not wait, and begins a window of its own.
-            self.last.insert(said.topic, self.now);
+            self.last.insert(said.channel.topic, self.now);
             return;
         }
-        let before = self.last.insert(said.topic, self.now);
+        let before = self.last.insert(said.channel.topic, self.now);
         assert!(before.is_none_or(|before| self.now - before >= window), "too soon: {message}");
         assert!(!self.ticking || self.now % window == 0, "off the grid at {}: {message}", self.now);
     }

@@ -11,11 +11,12 @@ use clap::Parser;
 use tokio::sync::watch;
 
 use super::*;
+use crate::auth::Tokens;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, Source};
 use crate::encode::Frame;
 use crate::engine::{Engine, RunningSource};
-use crate::server::Server;
+use crate::server::{Door, Market, Server};
 
 /// An engine with the simulated exchange, served until it is dropped.
 struct Served {
@@ -44,11 +45,13 @@ impl Served {
                     engine.symbols().add(symbol).unwrap();
                 }
                 let source = RunningSource::start(&config, &engine).unwrap();
-                let server = Server::bind(&config, engine).await.unwrap();
+                let door = Door::new(&config, engine.workers().clone());
+                let tokens = Arc::new(Tokens::new(&config).unwrap());
+                let server = Server::bind(&config, Market::new(&config, engine, tokens), door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
-                let engine = server.serve(stopped).await;
+                let market = server.serve(stopped).await;
                 source.stop();
-                engine.shut_down(config.limits.shutdown);
+                market.into_engine().shut_down(config.limits.shutdown);
             });
         });
         Served { address: told.recv().unwrap(), stop, thread: Some(thread) }
@@ -92,6 +95,7 @@ fn plan(line: &str) -> Result<Plan, LoadError> {
         | Command::Replay(_)
         | Command::Record(_)
         | Command::Tail(_)
+        | Command::Token(_)
         | Command::Demo(_)) => {
             panic!("{other:?}")
         }

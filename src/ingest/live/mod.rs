@@ -38,6 +38,7 @@ pub(crate) use connect::{ConnectDeadlines, Connector};
 pub use counters::{Counter, LiveCounters};
 pub use pace::Pace;
 pub use rest::RestError;
+pub(crate) use rest::{RestLimits, get};
 pub use session::SessionEnd;
 pub use socket::SocketError;
 pub(crate) use socket::{Message, split};

@@ -1,0 +1,152 @@
+//! The way in: from an HTTP request to a connection of a worker.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{HeaderValue, ORIGIN, SEC_WEBSOCKET_VERSION};
+use hyper::upgrade::Upgraded;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tracing::{debug, warn};
+
+use super::admission::{Admission, Place, Refused};
+use super::answer::{Answer, error};
+use crate::config::Config;
+use crate::fanout::{NewConnection, Workers};
+use crate::market::Millis;
+use crate::session::Conversation;
+
+/// Makes a client's side of its conversation, on the thread and at the time of its worker.
+pub type MakeConversation = Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>;
+
+/// Lets clients in, and gives them to the workers.
+pub struct Door {
+    workers: Workers,
+    admission: Arc<Admission>,
+    allowed_origins: Vec<String>,
+}
+
+impl Door {
+    /// A door to `workers` with the limits of this configuration.
+    pub fn new(config: &Config, workers: Workers) -> Arc<Door> {
+        let limits = &config.limits;
+        let admission = Admission::new(limits.connections.get(), limits.connections_per_address.get());
+        let allowed_origins = config.allowed_origins.clone();
+        Arc::new(Door { workers, admission: Arc::new(admission), allowed_origins })
+    }
+
+    /// Those who have come in.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// The workers that clients are given to.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Whether pages from there may connect. No list is no limit.
+    pub fn allows(&self, origin: &HeaderValue) -> bool {
+        let allowed = &self.allowed_origins;
+        allowed.is_empty() || allowed.iter().any(|one| one.as_bytes() == origin.as_bytes())
+    }
+
+    /// Lets a client in that is no page, or one of a page that may, where there is room.
+    ///
+    /// # Errors
+    /// The answer that says why not.
+    #[allow(clippy::result_large_err, reason = "an answer is made once a connection")]
+    pub fn enter(&self, origin: Option<&HeaderValue>, peer: SocketAddr) -> Result<Place, Answer> {
+        // Programs send no origin; browsers do, and a page cannot change it.
+        if let Some(origin) = origin.filter(|origin| !self.allows(origin)) {
+            let origin = origin.to_str().unwrap_or("there");
+            let message = format!("pages from {origin} may not connect (CLIENT_URL)");
+            return Err(error(StatusCode::FORBIDDEN, "FORBIDDEN_ORIGIN", &message));
+        }
+        self.admission.enter(peer.ip()).map_err(|refused| {
+            let status = match refused {
+                Refused::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                Refused::Address { .. } => StatusCode::TOO_MANY_REQUESTS,
+            };
+            error(status, "TOO_MANY_CONNECTIONS", &refused.to_string())
+        })
+    }
+
+    /// Accepts a WebSocket for this conversation, or says why not.
+    pub fn websocket(
+        self: &Arc<Door>,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+        conversation: MakeConversation,
+    ) -> Answer {
+        if !is_upgrade_request(&request) {
+            let message = "this address speaks WebSocket: connect with ws://";
+            return error(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message);
+        }
+        let place = match self.enter(request.headers().get(ORIGIN), peer) {
+            Ok(place) => place,
+            Err(refusal) => return refusal,
+        };
+        let (accepted, upgraded) = match upgrade(&mut request) {
+            Ok(both) => both,
+            Err(problem) => {
+                let message = format!("the upgrade cannot be made: {problem}");
+                let mut answer = error(StatusCode::BAD_REQUEST, "BAD_UPGRADE", &message);
+                answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                return answer;
+            }
+        };
+        let door = Arc::downgrade(self);
+        // Owned by nobody: it ends with the upgrade, at the latest when its connection does, or when no
+        // worker has taken the client for too long.
+        tokio::spawn(async move {
+            match upgraded.await {
+                Ok(websocket) => {
+                    hand_over(websocket.into_inner(), conversation, Box::new(place), &door).await
+                }
+                Err(error) => debug!(%error, %peer, "an upgrade was not finished"),
+            }
+        });
+        Response::from_parts(accepted.into_parts().0, Full::default())
+    }
+}
+
+/// Gives the client to a worker. One whose inbox is full is asked again: under load that is
+/// nothing special.
+async fn hand_over(
+    upgraded: TokioIo<Upgraded>,
+    conversation: MakeConversation,
+    place: Box<dyn Send>,
+    door: &Weak<Door>,
+) {
+    let Ok(parts) = upgraded.into_inner().downcast::<TokioIo<TcpStream>>() else {
+        return warn!("an upgraded connection is no TCP socket");
+    };
+    // What the client sent right behind its request was read with it.
+    let early = parts.read_buf.to_vec();
+    let stream = match parts.io.into_inner().into_std() {
+        Ok(stream) => stream,
+        Err(error) => return warn!(%error, "a connection could not be handed over"),
+    };
+    let mut connection = NewConnection { stream, early, conversation, place };
+    for _ in 0..HAND_OVERS {
+        // Gone: the server goes down, and so does the connection.
+        let Some(door) = door.upgrade() else { return };
+        match door.workers.connect(connection) {
+            Ok(()) => return,
+            Err(back) => connection = back,
+        }
+        drop(door);
+        tokio::time::sleep(HAND_OVER_AGAIN).await;
+    }
+    warn!("the workers' inboxes stay full: a new connection is dropped");
+}
+
+/// How often, and how long apart, a worker is asked to take a client: for five seconds in all.
+const HAND_OVERS: usize = 2_500;
+const HAND_OVER_AGAIN: Duration = Duration::from_millis(2);

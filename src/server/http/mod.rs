@@ -1,0 +1,78 @@
+//! What a market's server answers, address by address: a file for each group of them.
+
+mod native;
+mod status;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+
+use super::answer::{Answer, error, wrong_method};
+use super::token::presented;
+use super::{Door, Routes};
+use crate::auth::{Grant, Tokens, audit};
+use crate::clock::Clock;
+use crate::config::{Config, Source};
+use crate::engine::Engine;
+use crate::session::SessionLimits;
+
+/// A market's engine and what its addresses are answered from.
+pub struct Market {
+    engine: Engine,
+    session: SessionLimits,
+    /// Whether a source is to bring data before clients find anything.
+    needs_data: bool,
+    tokens: Arc<Tokens>,
+}
+
+impl Market {
+    /// The addresses of this configuration for an engine that runs, for who comes with these tokens.
+    pub fn new(config: &Config, engine: Engine, tokens: Arc<Tokens>) -> Market {
+        let limits = &config.limits;
+        let count = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
+        let session = SessionLimits {
+            subscriptions: limits.subscriptions.get(),
+            messages_per_second: count(limits.messages_per_second),
+            messages_burst: count(limits.messages_burst),
+        };
+        Market { engine, session, needs_data: config.source != Source::None, tokens }
+    }
+
+    /// The engine, to be shut down when nothing is answered any more.
+    pub fn into_engine(self) -> Engine {
+        self.engine
+    }
+
+    /// Who asks. No token is nobody; a wrong one is refused, never treated as none.
+    #[allow(clippy::result_large_err, reason = "an answer is made once a request")]
+    fn grant<B>(
+        &self,
+        request: &Request<B>,
+        peer: SocketAddr,
+        place: &'static str,
+    ) -> Result<Option<Grant>, Answer> {
+        let Some(token) = presented(request) else { return Ok(None) };
+        self.tokens.verify(Clock::start().now(), &token).map(Some).map_err(|refused| {
+            audit::token_refused(peer, place, refused);
+            error(StatusCode::UNAUTHORIZED, refused.code(), &refused.to_string())
+        })
+    }
+}
+
+impl Routes for Market {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/v1/ws") => self.native(request, peer, door),
+            (&Method::GET, "/healthz") => self.health(),
+            (&Method::GET, "/readyz") => self.readiness(door),
+            (_, "/v1/ws" | "/healthz" | "/readyz") => wrong_method("GET"),
+            _ => {
+                let message = "there are /v1/ws (WebSocket), /healthz and /readyz here";
+                error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! `/v1/ws`: the native dialect.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::Incoming;
+
+use super::Market;
+use crate::server::Door;
+use crate::server::answer::Answer;
+use crate::server::door::MakeConversation;
+use crate::session::Native;
+
+impl Market {
+    pub(super) fn native(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {
+        if let Err(refusal) = self.grant(&request, peer, "/v1/ws") {
+            return refusal;
+        }
+        let (symbols, limits) = (self.engine.symbols().clone(), self.session);
+        let conversation: MakeConversation = Box::new(move |now| Box::new(Native::new(symbols, limits, now)));
+        door.websocket(request, peer, conversation)
+    }
+}
