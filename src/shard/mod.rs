@@ -101,7 +101,8 @@ impl Shard {
             touched: Vec::new(),
             due: Due::default(),
             flush: Flush::default(),
-            tickers: LatestTopic::new(config.tickers_window),
+            // Without a window there would be no tick that brings them.
+            tickers: LatestTopic::new(config.tickers_window.max(1)),
             told: Vec::new(),
             next_minute: Millis::MIN,
             bars_minute: Millis::MIN,

@@ -348,8 +348,8 @@ const fn level(side: Side, key: i64, quantity: Quantity) -> Level {
     Level { price: price_of(side, key), quantity }
 }
 
-/// A block is split when it has this many levels. Its keys are 1 KB and 16 cache lines.
-const BLOCK: usize = 128;
+/// A block is split when it has this many levels. Its keys are 512 bytes and eight cache lines.
+const BLOCK: usize = 64;
 
 #[cfg(test)]
 mod tests {

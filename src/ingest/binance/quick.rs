@@ -207,14 +207,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// A price and a quantity with `between` between them.
-    #[inline]
+    #[inline(always)]
     fn level(&mut self, between: &[u8]) -> Option<RawLevel> {
         let price = self.decimal()?;
         self.take(between)?;
         Some(RawLevel { price, quantity: Quantity::new(self.decimal()?)? })
     }
 
-    #[inline]
+    #[inline(always)]
     fn decimal(&mut self) -> Option<Decimal> {
         let (number, rest) = Decimal::parse_start(self.rest)?;
         self.rest = rest;
@@ -236,12 +236,12 @@ impl<'a> Cursor<'a> {
         text
     }
 
-    #[inline]
+    #[inline(always)]
     fn has(&mut self, text: &[u8]) -> bool {
         self.take(text).is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, text: &[u8]) -> Option<()> {
         self.rest = self.rest.strip_prefix(text)?;
         Some(())
