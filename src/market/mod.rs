@@ -2,6 +2,7 @@
 //!
 //! Knows no I/O, no clock, no lock and no thread. Every other stage speaks in these words.
 
+mod account;
 mod digits;
 mod event;
 mod interval;
@@ -10,6 +11,7 @@ mod symbol;
 mod topic;
 mod update;
 
+pub use account::{AccountId, AccountTopic, Accounts, Everyones, Part, StrategyId};
 pub(crate) use digits::{plain_length, whole_number};
 pub use event::{
     BookChange, BookKind, Event, Millis, OfficialTicker, Quote, RawLevel, SourceBar, StaleReason, Trade,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Interval, Millis, SymbolId};
+use super::{AccountTopic, Everyones, Interval, Millis, SymbolId};
 
 /// A topic. Names are read from the right, because a symbol may hold `:` and `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,8 @@ pub enum Topic {
     /// Whatever is sent to a room. It has no picture to begin with, and no shard: its messages reach
     /// the workers ready-made.
     Room(RoomId),
+    /// What publishers tell of users.
+    Account(AccountTopic),
 }
 
 /// A room's number in this process.
@@ -81,7 +83,7 @@ impl Topic {
 
     /// Appends the canonical name: the short one for the full raw book and the one-second ticker,
     /// all parts otherwise (also where the end of the symbol itself would read as a part). A room's
-    /// own name stands in for the symbol.
+    /// or a strategy's own name stands in for the symbol.
     pub fn write_name(self, symbol: &str, out: &mut Vec<u8>) {
         let mut put = |parts: &[&str]| {
             for (at, part) in parts.iter().enumerate() {
@@ -105,17 +107,22 @@ impl Topic {
             Topic::Trades { .. } => put(&["trades", symbol]),
             Topic::Kline { interval, .. } => put(&["kline", symbol, interval.name()]),
             Topic::Room(_) => put(&["room", symbol]),
+            Topic::Account(AccountTopic::Fills) => put(&["trading"]),
+            Topic::Account(AccountTopic::Everyones(Everyones::Orders)) => put(&["orders"]),
+            Topic::Account(AccountTopic::Everyones(Everyones::Positions)) => put(&["positions"]),
+            Topic::Account(AccountTopic::Everyones(Everyones::Strategies)) => put(&["strategies"]),
+            Topic::Account(AccountTopic::Own { part, .. }) => part.write_name(symbol, out),
         }
     }
 
-    /// Whose topic it is; `None` for the tickers of all symbols and for rooms.
+    /// Whose topic it is; `None` for the tickers of all symbols, for rooms and accounts.
     pub const fn symbol(self) -> Option<SymbolId> {
         match self {
             Topic::Book { symbol, .. }
             | Topic::Ticker { symbol, .. }
             | Topic::Trades { symbol }
             | Topic::Kline { symbol, .. } => Some(symbol),
-            Topic::Tickers | Topic::Room(_) => None,
+            Topic::Tickers | Topic::Room(_) | Topic::Account(_) => None,
         }
     }
 }

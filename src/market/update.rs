@@ -100,6 +100,46 @@ pub enum UpdateBody<'a> {
         /// The first ones (all of them) for a new subscriber.
         first: bool,
     },
+    /// Something happened to a user.
+    Private {
+        /// What: `order.filled` and the like.
+        event: &'a str,
+        /// As it was published: the text of a JSON object.
+        data: &'a str,
+        /// Whose it is.
+        user: &'a str,
+        /// Its number over all of the user's private topics; `None` for what is not kept (`llm`).
+        user_seq: Option<u64>,
+    },
+    /// What is open or current of a user's private topic, for a new subscriber.
+    PrivateSnapshot {
+        /// `orders`, `balances` and the like; `strategy` holds one thing alone.
+        name: &'static str,
+        /// Each as the text of a JSON object.
+        items: &'a [Box<str>],
+        /// The user's newest number.
+        user_seq: u64,
+        /// Set when this answers a `since` that could not be met.
+        recovered: Option<bool>,
+    },
+    /// Something that a publisher sent to a user or a room, to be told and not kept.
+    Passing {
+        /// The publisher's name for it.
+        event: &'a str,
+        /// As it was published: any JSON text.
+        data: &'a str,
+        /// Whom it is for; `None` is a room.
+        user: Option<&'a str>,
+    },
+    /// Somebody's order was filled; nothing says whose.
+    Fill {
+        /// The symbol as it was published: JSON text.
+        symbol: &'a str,
+        /// The side as it was published: JSON text.
+        side: &'a str,
+        /// The price as it was published: JSON text.
+        price: &'a str,
+    },
     /// One bar.
     Kline {
         /// Its interval.

@@ -6,7 +6,7 @@ use crate::market::{Topic, Update};
 
 /// Subscribers of one topic by dialect and worker. Nobody interested: nothing is encoded.
 #[derive(Debug, Default)]
-pub(super) struct Interest {
+pub(crate) struct Interest {
     counts: Vec<Count>,
 }
 
@@ -18,12 +18,12 @@ struct Count {
 }
 
 impl Interest {
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
     /// Counts one more; whether it is the first of all.
-    pub(super) fn join(&mut self, dialect: Dialect, worker: u16) -> bool {
+    pub(crate) fn join(&mut self, dialect: Dialect, worker: u16) -> bool {
         let first = self.counts.is_empty();
         match self.find(dialect, worker) {
             Some(at) => self.counts[at].subscribers += 1,
@@ -33,7 +33,7 @@ impl Interest {
     }
 
     /// Counts one less; whether it was the last of all.
-    pub(super) fn leave(&mut self, dialect: Dialect, worker: u16) -> bool {
+    pub(crate) fn leave(&mut self, dialect: Dialect, worker: u16) -> bool {
         let Some(at) = self.find(dialect, worker) else { return false };
         self.counts[at].subscribers -= 1;
         if self.counts[at].subscribers == 0 {
@@ -44,7 +44,7 @@ impl Interest {
 
     /// Encodes `update` once for each dialect that somebody listens in, and hands the same frame to
     /// each worker that has such listeners.
-    pub(super) fn send(&self, topic: Topic, class: Class, update: &Update<'_>, out: &mut impl Outlet) {
+    pub(crate) fn send(&self, topic: Topic, class: Class, update: &Update<'_>, out: &mut impl Outlet) {
         self.send_after(0, topic, class, update, out);
     }
 

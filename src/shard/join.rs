@@ -24,7 +24,7 @@ impl SymbolState {
                 count(&mut self.klines[interval as usize].latest.interest, join);
                 self.first_bars(interval, join, turn)
             }
-            Topic::Tickers | Topic::Room(_) => Vec::new(),
+            Topic::Tickers | Topic::Room(_) | Topic::Account(_) => Vec::new(),
         }
     }
 
@@ -46,7 +46,7 @@ impl SymbolState {
             Topic::Kline { interval, .. } => {
                 self.klines[interval as usize].latest.interest.leave(leave.channel.dialect, leave.worker);
             }
-            Topic::Tickers | Topic::Room(_) => {}
+            Topic::Tickers | Topic::Room(_) | Topic::Account(_) => {}
         }
     }
 

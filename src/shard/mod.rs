@@ -13,7 +13,7 @@ mod topics;
 use std::sync::Arc;
 
 use due::Due;
-use interest::Interest;
+pub(crate) use interest::Interest;
 pub use outlet::{Broadcast, Class, Join, Joined, Leave, Outlet};
 pub use symbol::{SymbolCounts, SymbolState};
 use symbol::{Turn, is_plausible};

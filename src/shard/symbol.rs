@@ -325,7 +325,7 @@ impl SymbolState {
                     self.send_open_bar(interval, true, turn);
                 }
             }
-            Topic::Trades { .. } | Topic::Tickers | Topic::Room(_) => {}
+            Topic::Trades { .. } | Topic::Tickers | Topic::Room(_) | Topic::Account(_) => {}
         }
     }
 

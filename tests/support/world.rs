@@ -225,7 +225,7 @@ impl World {
             Topic::Book { speed, .. } | Topic::Ticker { speed, .. } => speed.window(),
             Topic::Tickers => 1_000,
             Topic::Kline { .. } => 250,
-            Topic::Trades { .. } | Topic::Room(_) => 0,
+            Topic::Trades { .. } | Topic::Room(_) | Topic::Account(_) => 0,
         };
         if window == 0 || matches!(message["type"].as_str(), Some("stale" | "snapshot")) {
             // What heals does not wait, and begins a window of its own.

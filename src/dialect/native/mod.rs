@@ -1,6 +1,7 @@
 //! tickcast's own vocabulary, for bots and charts (`PROTOCOL.md` is its page).
 
 mod command;
+mod private;
 mod update;
 
 pub use command::{error, listed, pong, read, subscribed, unsubscribed};

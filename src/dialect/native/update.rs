@@ -1,5 +1,6 @@
 //! Updates as native messages.
 
+use super::private;
 use crate::encode::{Frame, json};
 use crate::market::{
     Bar, BarKind, BookView, Decimal, Interval, Scale, Side, TickerView, Trade, TradeId, Update, UpdateBody,
@@ -42,12 +43,16 @@ const fn kind(body: &UpdateBody<'_>) -> &'static str {
         | UpdateBody::TradesSnapshot { .. }
         | UpdateBody::Ticker { first: true, .. }
         | UpdateBody::Tickers { first: true, .. }
+        | UpdateBody::PrivateSnapshot { .. }
         | UpdateBody::Kline { kind: BarKind::First | BarKind::NotRecovered, .. } => "snapshot",
         UpdateBody::BookDelta { .. } => "delta",
         UpdateBody::Stale => "stale",
         UpdateBody::Trade { .. }
         | UpdateBody::Ticker { .. }
         | UpdateBody::Tickers { .. }
+        | UpdateBody::Private { .. }
+        | UpdateBody::Passing { .. }
+        | UpdateBody::Fill { .. }
         | UpdateBody::Kline { .. } => "update",
     }
 }
@@ -80,6 +85,10 @@ fn write_body(update: &Update<'_>, out: &mut Vec<u8>) {
             json::key("data", out);
             array(tickers, out, |(symbol, one), out| ticker(symbol, one, out));
         }
+        UpdateBody::Private { .. }
+        | UpdateBody::PrivateSnapshot { .. }
+        | UpdateBody::Passing { .. }
+        | UpdateBody::Fill { .. } => private::write(&update.body, out),
         UpdateBody::Kline { interval, bar: one, kind } => {
             match kind {
                 BarKind::Correction => out.extend_from_slice(b",\"correction\":true"),
@@ -188,5 +197,8 @@ fn expected_length(update: &Update<'_>) -> usize {
         UpdateBody::Ticker { .. } => 300,
         UpdateBody::Tickers { tickers, .. } => tickers.len() * 400,
         UpdateBody::Kline { .. } => 240,
+        UpdateBody::Private { data, .. } | UpdateBody::Passing { data, .. } => 80 + data.len(),
+        UpdateBody::PrivateSnapshot { items, .. } => items.iter().map(|item| item.len() + 1).sum(),
+        UpdateBody::Fill { .. } => 80,
     }
 }
