@@ -145,6 +145,12 @@ impl Ladder {
         self.length == 0
     }
 
+    /// How many blocks it has memory for, in use or not: it takes more only where it never had so
+    /// many at once.
+    pub const fn blocks(&self) -> usize {
+        self.blocks.len() + self.free.len()
+    }
+
     /// Which side this is.
     pub const fn side(&self) -> Side {
         self.side
