@@ -90,10 +90,17 @@ fn trade(time: Millis, price: i64) -> Event {
     Event::Trade(Trade { id: TradeId::Number(1), price, quantity, taker: None, time, count: 1 })
 }
 
-/// Plays a session twice. Returns how many messages it has, what was allocated in the second half
-/// of the first time and how many blocks the book took then, and what was allocated in all of the
-/// second time (the trades are known by then and go no further than the feed).
-fn play_twice(file: &str) -> Option<(usize, (usize, usize), (usize, usize))> {
+/// What playing a session twice took.
+struct Played {
+    messages: usize,
+    /// Allocations in the second half of the first time, and the blocks that the book took then.
+    growing: (usize, usize),
+    /// Allocations and reallocations in all of the second time: the trades are known by then and go
+    /// no further than the feed.
+    warm: (usize, usize),
+}
+
+fn play_twice(file: &str) -> Option<Played> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(file);
     if !path.is_file() {
         println!("SKIPPED: no recording at {}", path.display());
@@ -137,7 +144,7 @@ fn play_twice(file: &str) -> Option<(usize, (usize, usize), (usize, usize))> {
     let blocks = direct.blocks();
     let region = Region::new(ALLOCATOR);
     play(&mut feed, &mut direct, second);
-    let while_growing = (region.change().allocations, direct.blocks() - blocks);
+    let growing = (region.change().allocations, direct.blocks() - blocks);
     let end = second.last().map_or(0, |(now, ..)| *now);
     feed.disconnected(end, &mut direct);
     for (now, ..) in &mut messages {
@@ -150,15 +157,16 @@ fn play_twice(file: &str) -> Option<(usize, (usize, usize), (usize, usize))> {
     let warm = region.change();
     let last = direct.shard.symbols().next().unwrap().tape().last_seq();
     assert!(last > 10_000, "{file}: trades went all the way");
-    Some((messages.len(), while_growing, (warm.allocations, warm.reallocations)))
+    let warm = (warm.allocations, warm.reallocations);
+    Some(Played { messages: messages.len(), growing, warm })
 }
 
 #[test]
 fn a_warm_path_allocates_nothing_for_any_message_of_a_recorded_session() {
     let _alone = alone();
     for file in ["binance_spot/hft_btcusdt_20240808.gz", "binance_usdm/hft_btcusdt_20240808.gz"] {
-        let Some((messages, while_growing, warm)) = play_twice(file) else { continue };
-        let (allocations, blocks) = while_growing;
+        let Some(Played { messages, growing, warm }) = play_twice(file) else { continue };
+        let (allocations, blocks) = growing;
         println!(
             "{file}: {messages} messages, {allocations} allocations for {blocks} blocks, {warm:?} when warm"
         );

@@ -32,12 +32,12 @@ impl<const N: usize> Latch<N> {
     #[inline]
     pub(super) fn write(&self, words: [u64; N]) {
         let turn = self.turn.load(Ordering::Relaxed);
-        for half in [0, 1] {
+        for (next, half) in (turn + 1..).zip(&self.words) {
             // Readers go to the other half first. The fence keeps the words from being seen before
             // that, so that who reads one of them also sees that the turn is over.
-            self.turn.store(turn + 1 + half, Ordering::Release);
+            self.turn.store(next, Ordering::Release);
             fence(Ordering::Release);
-            for (held, word) in self.words[half as usize].iter().zip(words) {
+            for (held, word) in half.iter().zip(words) {
                 held.store(word, Ordering::Relaxed);
             }
         }

@@ -26,9 +26,7 @@ impl Quick {
             cursor.text();
             cursor.take(b"\",\"data\":")?;
         }
-        let message = if cursor.has(b"{\"u\":") {
-            cursor.quote()?
-        } else if cursor.has(b"{\"e\":\"bookTicker\",\"u\":") {
+        let message = if cursor.has(b"{\"u\":") || cursor.has(b"{\"e\":\"bookTicker\",\"u\":") {
             cursor.quote()?
         } else if cursor.has(b"{\"e\":\"depthUpdate\",\"E\":") {
             self.diff(&mut cursor)?
