@@ -121,8 +121,8 @@ pub const KNOBS: &[Knob] = &[
 
     knob("throttle.ticker_ms", whole(Time(|c| &mut c.throttle.ticker), MS, 0, MINUTE_MS),
         "The shortest time between two messages of `ticker:SYMBOL`. Shorter costs bandwidth, longer shows older prices."),
-    knob("throttle.tickers_ms", whole(Time(|c| &mut c.throttle.tickers), MS, 0, MINUTE_MS),
-        "The same for `ticker:*`, which carries every symbol that changed."),
+    knob("throttle.tickers_ms", whole(Time(|c| &mut c.throttle.tickers), MS, 1, MINUTE_MS),
+        "The same for `ticker:*`, which carries every symbol that changed, at ticks alone: never 0."),
     knob("throttle.kline_ms", whole(Time(|c| &mut c.throttle.kline), MS, 0, MINUTE_MS),
         "The same for an open bar. Four a second look alive on a chart; closed bars never wait."),
 
