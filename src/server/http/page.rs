@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use crate::server::Content;
 use bytes::Bytes;
 use flate2::Compression;
 use hyper::header::{
@@ -12,6 +11,7 @@ use hyper::header::{
 use hyper::{Method, Response};
 
 use super::reply;
+use crate::server::Content;
 use crate::server::answer::{Answer, wrong_method};
 
 /// A file of the page.

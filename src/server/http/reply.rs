@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use crate::server::Content;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -13,8 +12,8 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use crate::server::Door;
 use crate::server::answer::Answer;
+use crate::server::{Content, Door};
 
 /// JSON that may be kept as long as it is asked again whether it still holds.
 pub(super) fn json(text: Vec<u8>, headers: &HeaderMap) -> Answer {

@@ -2,7 +2,6 @@
 //!
 //! Times are whole seconds and prices are numbers here, because that is what the library reads.
 
-use crate::server::Content;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
@@ -14,6 +13,7 @@ use super::{Market, reply};
 use crate::clock::Clock;
 use crate::encode::json as write;
 use crate::market::{Interval, Millis, SymbolId};
+use crate::server::Content;
 use crate::server::answer::{Answer, body, error};
 use crate::shard::{BarsWanted, PastBars};
 
