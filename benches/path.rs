@@ -109,6 +109,7 @@ fn trees(session: &Session, bytes: &mut [u8]) -> usize {
 
 /// Says what the path costs in multiples of the tape alone. Both are run in turns, so that a noisy
 /// machine disturbs both alike, and the median of the turns' ratios counts.
+#[allow(clippy::print_stdout, reason = "a ratio within one run is what the bench is for")]
 fn say_ratios(session: &Session) {
     let mut bytes = session.bytes.clone();
     let mut time = |run: &mut dyn FnMut(&mut [u8])| {
