@@ -41,7 +41,7 @@ impl Worker {
     pub(super) async fn reply(&self, connection: &Connection, frame: &Frame) {
         while connection.is_full() {
             tokio::select! {
-                ready = connection.stream.writable() => {
+                ready = connection.writable() => {
                     connection.blocked.set(false);
                     match ready {
                         Ok(()) => connection.flush(self.now()),
