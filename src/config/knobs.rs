@@ -75,10 +75,10 @@ pub const KNOBS: &[Knob] = &[
     knob("allowed_origins", Setting::Origins(|c| &mut c.allowed_origins),
         "The web pages that may connect, as origins (`https://example.com`); in the environment separated by commas.")
         .variable("CLIENT_URL").unset("any"),
-    knob("page", Setting::Switch(|c| &mut c.page),
-        "Whether a live page of the market is served at `/`. Off where the server is for programs alone; `demo` turns it on.").flag("--page"),
     knob("compression", Setting::Switch(|c| &mut c.compression),
         "Whether clients may agree on permessage-deflate. Each broadcast is then compressed once for all of them, by itself: small updates become a fifth smaller, books a half, for 5 to 40 µs of CPU and 0.5 MB a thread. Off, because on a fast network that buys nothing."),
+    knob("page", Setting::Switch(|c| &mut c.page),
+        "Whether a live page of the market is served at `/`. Off where the server is for programs alone; `demo` turns it on.").flag("--page"),
     knob("log", Setting::LogFilter(|c| &mut c.log),
         "Which log lines are written: a level, or levels per module such as `tickcast=debug,warn`.").variable("RUST_LOG"),
     knob("log_format", Setting::LogFormat(|c| &mut c.log_format),

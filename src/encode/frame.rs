@@ -75,6 +75,38 @@ impl Frame {
         self.bytes.slice(usize::from(self.header)..)
     }
 
+    /// Makes its clones share what [`Frame::deflated`] gives, so that a broadcast is compressed once
+    /// by whoever needs it first. Costs an allocation, and where nobody compresses nothing is owed.
+    #[must_use]
+    pub fn shared_deflated(mut self) -> Frame {
+        self.deflated.get_or_insert_with(Arc::default);
+        self
+    }
+
+    /// All bytes, as they go to a client that agreed on compression (RFC 7692) within `window`.
+    /// Control frames are never compressed.
+    pub fn deflated(&self, window: Window) -> Bytes {
+        match &self.deflated {
+            _ if self.bytes[0] & CONTROL != 0 => self.bytes.clone(),
+            Some(shared) => shared[window as usize].get_or_init(|| self.deflate(window)).clone(),
+            None => self.deflate(window),
+        }
+    }
+
+    fn deflate(&self, window: Window) -> Bytes {
+        let mut messages = Frame::messages_in(&self.bytes).map(|(opcode, payload)| {
+            let mut buffer = vec![0; HEAD_ROOM];
+            deflate(window, &payload, &mut buffer);
+            // Many wait at once for who is slow, and a compressor takes more room than it needs.
+            buffer.shrink_to_fit();
+            seal(FIN | RSV1 | opcode as u8, buffer).0
+        });
+        let first = messages.next().unwrap_or_default();
+        let Some(second) = messages.next() else { return first };
+        let several = [first, second].into_iter().chain(messages);
+        several.fold(Vec::new(), |all, one| [&all[..], &one].concat()).into()
+    }
+
     /// Several text messages for the same receivers, which go out together and in order: `write`
     /// appends the payload of each one of `messages`.
     ///
@@ -109,42 +141,6 @@ impl Frame {
             at = start + usize::try_from(length).ok()?;
             Some((opcode, bytes.slice(start..at)))
         })
-    }
-
-    /// Makes its clones share what [`Frame::deflated`] gives, so that a broadcast is compressed once
-    /// by whoever needs it first. Costs an allocation, and where nobody compresses nothing is owed.
-    #[must_use]
-    pub fn shared_deflated(mut self) -> Frame {
-        self.deflated.get_or_insert_with(Arc::default);
-        self
-    }
-
-    /// All bytes, as they go to a client that agreed on compression (RFC 7692) within `window`.
-    /// Control frames are never compressed.
-    pub fn deflated(&self, window: Window) -> Bytes {
-        match &self.deflated {
-            _ if self.bytes[0] & CONTROL != 0 => self.bytes.clone(),
-            Some(shared) => shared[window as usize].get_or_init(|| self.deflate(window)).clone(),
-            None => self.deflate(window),
-        }
-    }
-
-    fn deflate(&self, window: Window) -> Bytes {
-        let compressed = |(opcode, payload): (Opcode, Bytes)| {
-            let mut buffer = vec![0; HEAD_ROOM];
-            deflate(window, &payload, &mut buffer);
-            // Many wait at once for who is slow, and a compressor takes more room than it needs.
-            buffer.shrink_to_fit();
-            seal(FIN | RSV1 | opcode as u8, buffer).0
-        };
-        let mut messages = Frame::messages_in(&self.bytes).map(compressed);
-        let first = messages.next().unwrap_or_default();
-        match messages.next() {
-            None => first,
-            Some(second) => {
-                Bytes::from([first, second].into_iter().chain(messages).collect::<Vec<_>>().concat())
-            }
-        }
     }
 
     fn data(opcode: Opcode, capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Frame {
@@ -317,7 +313,7 @@ mod tests {
         assert_eq!(single, text(b"xxx"));
         let (_, message) = Frame::messages_in(single.bytes()).next().unwrap();
         assert_eq!(message.as_ptr(), single.payload().as_ptr());
-        assert!(Frame::texts([], write).is_none());
+        assert_eq!(Frame::texts([], write), None);
     }
 
     #[test]

@@ -39,9 +39,9 @@ impl Worker {
     /// Answers a client. While too much waits for it already, it waits and is not read: who asks
     /// without taking the answers slows itself down.
     pub(super) async fn reply(&self, connection: &Connection, frame: &Frame) {
-        while let Some(stream) = connection.stream.get().filter(|_| connection.is_full()) {
+        while connection.is_full() {
             tokio::select! {
-                ready = stream.writable() => {
+                ready = connection.writable() => {
                     connection.blocked.set(false);
                     match ready {
                         Ok(()) => connection.flush(self.now()),

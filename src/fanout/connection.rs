@@ -59,23 +59,18 @@ pub(super) struct Connection {
     _place: Box<dyn Send>,
 }
 
-/// Somebody who came.
-pub(super) struct Arrival {
-    /// Its WebSocket, where it has one already.
-    pub(super) stream: Option<TcpStream>,
-    /// Where it is reached otherwise.
-    pub(super) mailbox: Option<Mailbox>,
-    /// What was agreed on compression.
-    pub(super) compression: Compression,
-    /// Its side of the conversation.
-    pub(super) conversation: Box<dyn Conversation>,
-    /// Held as long as the connection lives.
-    pub(super) place: Box<dyn Send>,
-}
-
 impl Connection {
-    pub(super) fn new(id: u64, arrival: Arrival, config: &WorkerConfig, now: Millis) -> Connection {
-        let Arrival { stream, mailbox, compression, conversation, place } = arrival;
+    pub(super) fn new(
+        id: u64,
+        socket: Option<(TcpStream, Compression)>,
+        conversation: Box<dyn Conversation>,
+        mailbox: Option<Mailbox>,
+        config: &WorkerConfig,
+        now: Millis,
+        place: Box<dyn Send>,
+    ) -> Connection {
+        let (stream, compression) = socket.unzip();
+        let compression = compression.unwrap_or_default();
         let message_bytes = conversation.most_bytes().unwrap_or(config.message_bytes);
         Connection {
             id,
@@ -152,15 +147,6 @@ impl Connection {
             Pushed::Queued => Ok(()),
             Pushed::Full => Err(SessionEnd::TooSlow { topic: "answers".to_owned() }),
         }
-    }
-
-    /// Whether an answer has to wait: as much waits already as may.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_open() && self.outbox.borrow().len() >= self.most_answers()
-    }
-
-    fn most_answers(&self) -> usize {
-        self.limit.saturating_mul(2)
     }
 
     /// Writes what waits, as far as the socket takes it, in as few calls as can be.
@@ -269,45 +255,34 @@ impl Connection {
         self.heard.set(now);
         self.pinged.set(false);
         let open = self.closing.get() == Closing::Open;
+        let answers = open && self.stream.get().is_some();
         let (mut pings, mut pong, mut closed) = (0, None, None);
         let mut conversation = self.conversation.borrow_mut();
         let mut topics = self.subscriptions.borrow_mut();
-        let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| match message {
-            Message::Text(text) if open => {
-                self.hear(now, Said::Text(text), &mut **conversation, &mut topics, actions);
-            }
-            Message::Binary(bytes) if open => {
-                self.hear(now, Said::Binary(bytes), &mut **conversation, &mut topics, actions);
-            }
-            // A socket that a session has yet to move to is answered nothing (see `mailbox`). Of a flood
-            // only the last is answered, which is enough (RFC 6455, section 5.5.3).
-            Message::Ping(payload) if open && self.stream.get().is_some() => {
-                pings += 1;
-                match pings <= PONGS_A_READ {
-                    true => actions.push(Action::Reply(Frame::pong(payload))),
-                    false => pong = Some(Frame::pong(payload)),
+        let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| {
+            let said = match message {
+                Message::Text(text) => Said::Text(text),
+                Message::Binary(bytes) => Said::Binary(bytes),
+                // Of a flood only the last is answered, which is enough (RFC 6455, section 5.5.3).
+                Message::Ping(payload) if answers => {
+                    pings += 1;
+                    match pings <= PONGS_A_READ {
+                        true => actions.push(Action::Reply(Frame::pong(payload))),
+                        false => pong = Some(Frame::pong(payload)),
+                    }
+                    return;
                 }
+                Message::Close { code, .. } => return closed = Some(code),
+                Message::Ping(_) | Message::Pong(_) => return,
+            };
+            if open && !self.is_for_the_move(said) {
+                conversation.receive(now, said, &mut topics, actions);
             }
-            Message::Close { code, .. } => closed = Some(code),
-            Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
         });
         drop((conversation, topics));
         actions.extend(pong.map(Action::Reply));
         fed.map_err(SessionEnd::Violation)?;
         closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))
-    }
-
-    fn hear(
-        &self,
-        now: Millis,
-        said: Said<'_>,
-        conversation: &mut dyn Conversation,
-        topics: &mut Subscriptions,
-        actions: &mut Vec<Action>,
-    ) {
-        if !self.is_for_the_move(said) {
-            conversation.receive(now, said, topics, actions);
-        }
     }
 
     /// Ends the session: the peer is told, as far as it can hear, and the socket goes.

@@ -13,6 +13,16 @@ use crate::session::{Closing, Progress, SessionEnd};
 use crate::shard::{Broadcast, Class, Joined};
 
 impl Connection {
+    /// Whether an answer has to wait: as much waits for the socket already as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_open() && self.stream.get().is_some() && self.outbox.borrow().len() >= self.most_answers()
+    }
+
+    /// How much may wait before an answer does.
+    pub(super) const fn most_answers(&self) -> usize {
+        self.limit.saturating_mul(2)
+    }
+
     /// Keeps the rest of a frame of which the socket took `written` bytes.
     pub(super) fn keep(&self, frame: &Frame, written: usize) {
         self.outbox.borrow_mut().begin(self.compression.bytes(frame), written);

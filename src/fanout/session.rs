@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use super::connection::{Arrival, Connection};
+use super::connection::Connection;
 use super::mailbox::{Asked, CLOSE, Mailbox, NOOP, NewSession, Polled, refuse};
 use super::worker::Worker;
 use crate::encode::Frame;
@@ -23,13 +23,7 @@ impl Worker {
         }
         let mailbox = Mailbox::new(new.sid, new.options, new.reply, now);
         let conversation = (new.conversation)(now);
-        let connection = self.adopt(Arrival {
-            stream: None,
-            mailbox: Some(mailbox),
-            compression: Compression::Off,
-            conversation,
-            place: new.place,
-        });
+        let connection = self.adopt(None, conversation, Some(mailbox), new.place);
         self.sessions.borrow_mut().insert(new.sid, connection.clone());
         tokio::task::spawn_local(self.clone().converse(connection, Vec::new()));
     }

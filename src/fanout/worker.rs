@@ -11,10 +11,10 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
-use super::connection::{Arrival, Connection};
+use super::connection::Connection;
 use super::counts::Counting;
 use super::delivery::Delivered;
-use super::mailbox::{Asked, NewSession};
+use super::mailbox::{Asked, Mailbox, NewSession};
 use super::round::{Frames, Round};
 use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
@@ -238,13 +238,7 @@ impl Worker {
         };
         let now = self.now();
         let conversation = (new.conversation)(now);
-        let connection = self.adopt(Arrival {
-            stream: Some(stream),
-            mailbox: None,
-            compression: new.compression,
-            conversation,
-            place: new.place,
-        });
+        let connection = self.adopt(Some((stream, new.compression)), conversation, None, new.place);
         if self.is_shutting_down() {
             connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
         }
@@ -252,11 +246,18 @@ impl Worker {
     }
 
     /// Makes a connection one of the worker's own.
-    pub(super) fn adopt(&self, arrival: Arrival) -> Rc<Connection> {
+    pub(super) fn adopt(
+        &self,
+        socket: Option<(TcpStream, Compression)>,
+        conversation: Box<dyn Conversation>,
+        mailbox: Option<Mailbox>,
+        place: Box<dyn Send>,
+    ) -> Rc<Connection> {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         let now = self.now();
-        let connection = Rc::new(Connection::new(id, arrival, &self.config, now));
+        let connection = Connection::new(id, socket, conversation, mailbox, &self.config, now, place);
+        let connection = Rc::new(connection);
         self.connections.borrow_mut().insert(id, connection.clone());
         connection
     }

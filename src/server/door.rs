@@ -19,7 +19,7 @@ use super::answer::{Answer, error};
 use crate::config::Config;
 use crate::fanout::{Asked, MakeConversation, NewConnection, ToWorker, Workers};
 use crate::session::engineio::Sid;
-use crate::session::websocket::{Agreed, Malformed};
+use crate::session::websocket::{Agreed, Compression, Malformed};
 
 /// Lets clients in, and gives them to the workers.
 pub struct Door {
@@ -95,8 +95,8 @@ impl Door {
             Ok(agreed) => agreed,
             Err(malformed) => return error(StatusCode::BAD_REQUEST, "BAD_UPGRADE", &malformed.to_string()),
         };
+        let compression = Compression::from(agreed);
         let make = move |stream, early| {
-            let compression = agreed.into();
             NewConnection { stream, compression, early, conversation, place: Box::new(place) }.into()
         };
         let mut answer = self.upgrade(request, None, make);
@@ -106,8 +106,7 @@ impl Door {
         answer
     }
 
-    /// Accepts a WebSocket for a session that is on polling, or says why not. It is never compressed:
-    /// what waits for the session was written before anything could be agreed on.
+    /// Accepts a WebSocket for a session that is on polling, or says why not.
     pub(super) fn takes_over(self: &Arc<Door>, request: Request<Incoming>, sid: Sid) -> Answer {
         let make = move |stream, early| ToWorker::Ask { sid, asked: Asked::Try { stream, early } };
         self.upgrade(request, Some(sid.worker()), make)

@@ -45,8 +45,9 @@ fn run(
 ) -> Result<Left, Violation> {
     loop {
         // One more than may be, so that it is seen when there are more.
-        let room = (limit.saturating_add(1) - out.len()).min(STEP.max(out.len()));
-        out.reserve_exact(room);
+        if out.len() == out.capacity() {
+            out.reserve_exact((limit.saturating_add(1) - out.len()).min(STEP.max(out.len())));
+        }
         let (had, before) = (out.len(), inflater.total_in());
         let status = inflater.decompress_vec(bytes, out, FlushDecompress::None);
         let taken = usize::try_from(inflater.total_in() - before).unwrap_or(bytes.len());
