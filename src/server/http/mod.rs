@@ -1,7 +1,12 @@
 //! What a market's server answers, address by address: a file for each group of them.
 
+mod history;
 mod native;
+mod page;
+mod query;
+mod reply;
 mod status;
+mod udf;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -26,6 +31,8 @@ pub struct Market {
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
     tokens: Arc<Tokens>,
+    /// Whether the page is served.
+    page: bool,
 }
 
 impl Market {
@@ -38,7 +45,7 @@ impl Market {
             messages_per_second: count(limits.messages_per_second),
             messages_burst: count(limits.messages_burst),
         };
-        Market { engine, session, needs_data: config.source != Source::None, tokens }
+        Market { engine, session, needs_data: config.source != Source::None, tokens, page: config.page }
     }
 
     /// The engine, to be shut down when nothing is answered any more.
@@ -69,10 +76,27 @@ impl Routes for Market {
             (&Method::GET, "/healthz") => self.health(),
             (&Method::GET, "/readyz") => self.readiness(door),
             (_, "/v1/ws" | "/healthz" | "/readyz") => wrong_method("GET"),
-            _ => {
-                let message = "there are /v1/ws (WebSocket), /healthz and /readyz here";
-                error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+            (_, path) if path.starts_with("/api/v1/") || path.starts_with("/udf/") => {
+                // Public, but a wrong token is told so here as everywhere.
+                match self.grant(&request, peer, "history") {
+                    Ok(_) => self.history(&request.into_parts().0, door).await,
+                    Err(refusal) => refusal,
+                }
             }
+            (_, path) => match self.page.then(|| page::find(path)).flatten() {
+                Some(asset) => page::answer(asset, request.method(), request.headers()),
+                None => not_found(self.page),
+            },
         }
     }
+}
+
+fn not_found(page: bool) -> Answer {
+    let message = match page {
+        true => "there are / (a page), /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here",
+        false => {
+            "there are /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here; page = true serves a page"
+        }
+    };
+    error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
 }
