@@ -6,6 +6,8 @@
 //! look, and while one of them is held up in the middle of a look, as every thread is now and then
 //! where there are more of them than cores.
 
+#![allow(clippy::print_stdout, reason = "the tail is said, because criterion shows none")]
+
 mod support;
 
 use std::hint::black_box;

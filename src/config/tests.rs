@@ -163,10 +163,6 @@ fn a_wrong_value_names_its_place_its_key_itself_and_the_remedy() {
             "limits.symbols = 1.5",
             "config.toml:1: limits.symbols = 1.5: a whole number from 1 to 1000000 is needed",
         ),
-        (
-            "throttle.tickers_ms = 0",
-            "config.toml:1: throttle.tickers_ms = 0: a whole number of milliseconds from 1 to 60000 is needed",
-        ),
         ("bars.kept = 0", "config.toml:1: bars.kept = 0: a whole number of bars from 1 to 100000 is needed"),
         ("dev = 'yes'", "config.toml:1: dev = 'yes': true or false is needed"),
         (
@@ -217,6 +213,14 @@ fn a_wrong_value_names_its_place_its_key_itself_and_the_remedy() {
     for (file, message) in table {
         refused(Input { file, ..Input::default() }, message);
     }
+}
+
+#[test]
+fn all_tickers_come_at_ticks_alone_so_that_there_must_be_some() {
+    refused(
+        Input { file: "throttle.tickers_ms = 0", ..Input::default() },
+        "config.toml:1: throttle.tickers_ms = 0: a whole number of milliseconds from 1 to 60000 is needed",
+    );
 }
 
 #[test]

@@ -12,6 +12,17 @@ fn settings(folder: &TempDir, venue: &Venue) -> String {
     file.to_str().unwrap().to_owned()
 }
 
+/// Whoever answers a ping has read what came before it.
+async fn all_is_read(venue: &Venue) {
+    venue.ping(b"the end");
+    let answered = |pongs: &[Vec<u8>]| pongs.iter().any(|pong| pong == b"the end");
+    venue
+        .until("all is read", |log| {
+            log.connections.iter().filter(|seen| seen.open).all(|seen| answered(&seen.pongs))
+        })
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_recorded_gives_the_venues_true_book_when_it_is_played() {
     let venue = Venue::start(Rule::Spot, &["BTCUSDT", "ETHUSDT"]).await;
@@ -50,14 +61,7 @@ async fn what_was_recorded_gives_the_venues_true_book_when_it_is_played() {
         venue.change("BTCUSDT");
         venue.change("ETHUSDT");
     }
-    // Whoever answers a ping has read what came before it.
-    venue.ping(b"the end");
-    venue
-        .until("all is read", |log| {
-            let answered = |pongs: &[Vec<u8>]| pongs.iter().any(|pong| pong == b"the end");
-            log.connections.iter().filter(|seen| seen.open).all(|seen| answered(&seen.pongs))
-        })
-        .await;
+    all_is_read(&venue).await;
     recorder.signal("INT");
     let ended = tokio::task::spawn_blocking(move || (recorder.ended(), recorder)).await.unwrap();
     assert_eq!(ended.0.code(), Some(0));

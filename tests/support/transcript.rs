@@ -11,8 +11,8 @@
 //! | `+ ` | so many milliseconds pass; such a transcript is played without sockets alone |
 //! | `#` | a comment |
 //!
-//! `<name>` stands for a number or a text without quotes that differs from one play to the next: it
-//! may be anything where it is first heard, must be the same from then on, and can be said. `<_>`
+//! `<name>` stands for whatever differs from one play to the next, up to what is written behind it:
+//! it may be anything where it is first heard, must be the same from then on, and can be said. `<_>`
 //! is anything each time. `<now>` is known from the start: what the clock said then.
 #![allow(dead_code, reason = "no test uses all of it")]
 #![allow(unreachable_pub, reason = "every test is a crate of its own, and this belongs to several")]
@@ -175,7 +175,8 @@ impl Known {
         let (mut expected, mut heard) = (expected, heard);
         while let Some((before, name, after)) = split_at_name(expected) {
             heard = heard.strip_prefix(before).ok_or_else(|| format!("no {before:?} at {heard:?}"))?;
-            let length = heard.find(['"', ',', '}', ']']).unwrap_or(heard.len());
+            let next = split_at_name(after).map_or(after, |(literal, ..)| literal);
+            let length = if next.is_empty() { heard.len() } else { heard.find(next).unwrap_or(heard.len()) };
             let (value, rest) = heard.split_at(length);
             if name != "_" {
                 let known = self.0.entry(name.to_owned()).or_insert_with(|| value.to_owned());
