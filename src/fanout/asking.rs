@@ -12,6 +12,7 @@ use super::{ShardCommand, ToWorker};
 use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
 use crate::market::Topic;
+use crate::metrics::Count;
 use crate::session::SessionEnd;
 use crate::shard::{Broadcast, Join, Joined, Leave};
 
@@ -24,6 +25,9 @@ impl Worker {
         missed: Option<u64>,
     ) {
         let id = connection.id;
+        if missed.is_none() {
+            self.subscriptions(channel).add(1);
+        }
         if let Topic::Room(_) = channel.topic {
             // A room has no shard that knows more of it than this worker does.
             return self.joined(Joined { connection: id, channel, frames: Vec::new() });
@@ -33,6 +37,7 @@ impl Worker {
     }
 
     pub(super) async fn leave(&self, channel: Channel) {
+        self.subscriptions(channel).take(1);
         self.ask(channel.topic, ShardCommand::Leave(Leave { channel, worker: self.id })).await;
     }
 
@@ -54,6 +59,10 @@ impl Worker {
         if let Err(end) = connection.reply(frame) {
             connection.end(&end, self.now());
         }
+    }
+
+    fn subscriptions(&self, channel: Channel) -> &Count {
+        &self.meter().subscriptions[channel.dialect as usize]
     }
 
     /// Sends a client's own broadcast to every worker. While one of them is full this connection
