@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 46] = [
+pub const KNOBS: &[Knob] = &[
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -75,6 +75,8 @@ pub const KNOBS: [Knob; 46] = [
     knob("allowed_origins", Setting::Origins(|c| &mut c.allowed_origins),
         "The web pages that may connect, as origins (`https://example.com`); in the environment separated by commas.")
         .variable("CLIENT_URL").unset("any"),
+    knob("page", Setting::Switch(|c| &mut c.page),
+        "Whether a live page of the market is served at `/`. Off where the server is for programs alone; `demo` turns it on.").flag("--page"),
     knob("log", Setting::LogFilter(|c| &mut c.log),
         "Which log lines are written: a level, or levels per module such as `tickcast=debug,warn`.").variable("RUST_LOG"),
     knob("log_format", Setting::LogFormat(|c| &mut c.log_format),
@@ -86,6 +88,8 @@ pub const KNOBS: [Knob; 46] = [
         "Events a second over all symbols. The default is a lively market of a few symbols.").flag("--rate"),
     knob("simulated.symbols", whole(Count(|c| &mut c.simulated.symbols), "", 1, 10_000),
         "How many symbols the simulator makes up when `symbols` names none."),
+    knob("simulated.history", whole(Amount(|c| &mut c.simulated.history), " of minutes", 0, 1_380),
+        "Minutes of trading that the simulator makes up for the time before it opens, so that a chart has a past: four trades a minute and symbol. At most 23 hours, since trades of more than a day ago are refused."),
 
     knob("replay.speed", Setting::Speed(|c| &mut c.replay.speed),
         "How many times faster than life a recording is played; `max` does not wait at all."),
@@ -106,7 +110,7 @@ pub const KNOBS: [Knob; 46] = [
     knob("bars.grace_ms", whole(Time(|c| &mut c.bars.grace), MS, 0, MINUTE_MS),
         "How long after its boundary a bar waits for trades that are still on their way. Longer closes bars later, shorter makes more corrections. A replay waits for none."),
     knob("bars.kept", whole(Count(|c| &mut c.bars.kept), " of bars", 1, 100_000),
-        "Closed bars kept in memory per symbol and each of the ten intervals: what a chart can ask for, and how late a trade may come."),
+        "Closed bars kept in memory per symbol and each of the ten intervals: what a chart can ask for, and how late a trade may come. Each takes about 170 bytes."),
     knob("bars.most_flat_bars", whole(Amount(|c| &mut c.bars.most_flat_bars), " of bars", 0, 100_000),
         "Bars without a trade that are filled in at once after a pause: a day of minutes. A longer pause leaves a gap instead of a flood."),
 
@@ -151,6 +155,19 @@ pub const KNOBS: [Knob; 46] = [
     knob("limits.shutdown_ms", whole(Time(|c| &mut c.limits.shutdown), MS, 0, 10 * MINUTE_MS),
         "How long a shutdown waits for clients to take what is queued and to close; then it ends without them."),
 
+    knob("socketio.ping_interval_ms", whole(Time(|c| &mut c.socketio.ping_interval), MS, 100, 60 * MINUTE_MS),
+        "Between two pings of a Socket.IO session, which the handshake tells its client."),
+    knob("socketio.ping_timeout_ms", whole(Time(|c| &mut c.socketio.ping_timeout), MS, 100, 60 * MINUTE_MS),
+        "How long the answer may take. Browsers slow pages down that nobody looks at: 20 s and more keep them."),
+    knob("socketio.max_payload", whole(Count(|c| &mut c.socketio.max_payload), BYTES, 1 << 10, 16 << 20),
+        "One request body or message of a Socket.IO client, which the handshake tells it. Larger bodies are answered 413, larger messages close with 1009."),
+    knob("socketio.connect_timeout_ms", whole(Time(|c| &mut c.socketio.connect_timeout), MS, 100, 60 * MINUTE_MS),
+        "How long a Socket.IO connection may take to join its first namespace; then it is closed."),
+    knob("socketio.maven_messages_per_minute", whole(Count(|c| &mut c.socketio.maven_messages_per_minute), "", 1, MILLION),
+        "Messages of a Maven client in any minute; those beyond it are answered with an error and not acted on. Fifty a second, as on the native dialect."),
+    knob("socketio.tradewithai_messages_per_minute", whole(Count(|c| &mut c.socketio.tradewithai_messages_per_minute), "", 1, MILLION),
+        "The same of a TradeWithAI client, whose own document says sixty."),
+
     knob("threads.worker_threads", whole(Chosen(|c| &mut c.threads.worker_threads), "", 1, 1_024),
         "Threads that own connections. More than there are cores only makes them wait for each other.")
         .flag("--worker-threads").unset("one per core"),
@@ -168,6 +185,9 @@ pub const KNOBS: [Knob; 46] = [
         "How far the clocks of those who sign tokens may be off: `exp` counts so much later, `nbf` so much sooner."),
     knob("auth.jwks_refresh_ms", whole(Time(|c| &mut c.auth.jwks_refresh), MS, 100, 24 * 60 * MINUTE_MS),
         "How often a key set is read again. A token with a key that is not known brings that forward, but never closer than 10 s."),
+
+    knob("hub.payload", Setting::HubPayload(|c| &mut c.hub_payload),
+        "How payloads stand in the messages at `/ws`: as an `object`, or as a `string` with the object's JSON for clients that parse it a second time. A client chooses for itself with `?payload=`."),
 ];
 
 /// A setting that stands in the environment alone, because files are copied and flags are listed.

@@ -43,6 +43,8 @@ pub struct Config {
     pub dev: bool,
     /// Origins that browsers may connect from; none is any.
     pub allowed_origins: Vec<String>,
+    /// Whether the page is served.
+    pub page: bool,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -63,10 +65,14 @@ pub struct Config {
     pub throttle: Throttle,
     /// What a client, or all of them, may use.
     pub limits: Limits,
+    /// The Socket.IO gateways.
+    pub socketio: SocketIo,
     /// Threads.
     pub threads: Threads,
     /// Tokens.
     pub auth: Auth,
+    /// How the hub's payloads stand in their messages, unless a client asks for the other way.
+    pub hub_payload: HubPayload,
     /// What is never printed.
     pub secrets: Secrets,
 }
@@ -80,6 +86,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// How a payload stands in a message of the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HubPayload {
+    /// As an object.
+    Object,
+    /// As a text that holds the object's JSON, for clients that parse it a second time.
+    Text,
+}
+
 /// `[simulated]`: an exchange that does not exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Simulated {
@@ -89,6 +104,8 @@ pub struct Simulated {
     pub rate: NonZeroUsize,
     /// How many symbols it makes up when none are named.
     pub symbols: NonZeroUsize,
+    /// Minutes of trading that it makes up for the time before it opens.
+    pub history: usize,
 }
 
 /// `[replay]`: how recordings are played.
@@ -184,6 +201,23 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+/// `[socketio]`: the gateways of Maven's and TradeWithAI's clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SocketIo {
+    /// From one answer of a client to the next ping.
+    pub ping_interval: Duration,
+    /// For the answer to a ping.
+    pub ping_timeout: Duration,
+    /// One request body or message.
+    pub max_payload: NonZeroUsize,
+    /// From the connection to the first namespace.
+    pub connect_timeout: Duration,
+    /// Messages of a Maven client in any minute.
+    pub maven_messages_per_minute: NonZeroUsize,
+    /// Messages of a TradeWithAI client in any minute.
+    pub tradewithai_messages_per_minute: NonZeroUsize,
+}
+
 /// `[threads]`: who runs where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threads {
@@ -259,9 +293,10 @@ impl Default for Config {
             data_dir: None,
             dev: false,
             allowed_origins: Vec::new(),
+            page: false,
             log: "info".into(),
             log_format: LogFormat::Text,
-            simulated: Simulated { seed: 1, rate: at_least_one(2_000), symbols: at_least_one(4) },
+            simulated: Simulated { seed: 1, rate: at_least_one(2_000), symbols: at_least_one(4), history: 0 },
             replay: Replay { speed: ReplaySpeed::Times(NonZeroUsize::MIN) },
             binance: Binance {
                 ws_url: None,
@@ -270,7 +305,7 @@ impl Default for Config {
                 silence: None,
             },
             book: Book { levels_most: at_least_one(20_000) },
-            bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(64), most_flat_bars: 1_440 },
+            bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(500), most_flat_bars: 1_440 },
             tape: Tape { kept: at_least_one(500) },
             throttle: Throttle {
                 ticker: Duration::from_secs(1),
@@ -278,8 +313,17 @@ impl Default for Config {
                 kline: Duration::from_millis(250),
             },
             limits: Limits::default(),
+            socketio: SocketIo {
+                ping_interval: Duration::from_secs(25),
+                ping_timeout: Duration::from_secs(20),
+                max_payload: at_least_one(1_000_000),
+                connect_timeout: Duration::from_secs(45),
+                maven_messages_per_minute: at_least_one(3_000),
+                tradewithai_messages_per_minute: at_least_one(60),
+            },
             threads: Threads { worker_threads: None, shards: NonZeroUsize::MIN },
             auth: Auth::default(),
+            hub_payload: HubPayload::Object,
             secrets: Secrets::default(),
         }
     }

@@ -46,7 +46,7 @@ fn nothing_given_is_the_default() {
 
 #[test]
 fn every_default_is_a_value_that_its_knob_accepts() {
-    for knob in &KNOBS {
+    for knob in KNOBS {
         let mut config = Config::default();
         if let Some(value) = knob.setting.show(&mut config) {
             let result = knob.setting.set(&mut config, setting::Given::Text(&value));
@@ -80,7 +80,7 @@ fn keys_flags_and_variables_are_unique_and_keys_name_their_unit() {
     ] {
         assert_eq!(all, unique);
     }
-    for knob in &KNOBS {
+    for knob in KNOBS {
         let is_time = matches!(
             knob.setting,
             Setting::DepthSpeed(_)

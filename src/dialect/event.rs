@@ -23,12 +23,7 @@ pub(super) fn event(
 }
 
 /// Appends one event.
-pub(super) fn append(
-    namespace: Namespace,
-    name: &str,
-    out: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>),
-) {
+pub(super) fn append(namespace: Namespace, name: &str, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(match namespace {
         Namespace::Main => b"42[",
         Namespace::Ws => b"42/ws,[",

@@ -29,8 +29,8 @@ pub fn encode(update: &Update<'_>, books: Books) -> Option<Frame> {
             }))
         }
         UpdateBody::BookSnapshot { book, .. } => Some(snapshot(update, &book)),
-        UpdateBody::BookDelta { book, previous, window, .. } => match (books, window) {
-            (Books::Deltas, _) => Some(delta(update, &book, previous)),
+        UpdateBody::BookDelta { book, window, .. } => match (books, window) {
+            (Books::Deltas, _) => Some(delta(update, &book)),
             (Books::Whole, Some(window)) => {
                 Some(snapshot(update, &BookView { bids: window.bids, asks: window.asks, ..book }))
             }
@@ -115,7 +115,7 @@ fn snapshot(update: &Update<'_>, book: &BookView<'_>) -> Frame {
     })
 }
 
-fn delta(update: &Update<'_>, book: &BookView<'_>, _previous: u64) -> Frame {
+fn delta(update: &Update<'_>, book: &BookView<'_>) -> Frame {
     told("orderbook.update", update, levels(book), |out| {
         book_levels(update, book, out);
         out.extend_from_slice(b",\"type\":\"delta\"");

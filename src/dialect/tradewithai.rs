@@ -1,9 +1,11 @@
 //! Updates as the TradeWithAI gateway tells them, in namespace `/`.
 
 use super::event::{Namespace, append, event};
-use crate::encode::{Frame, json, rfc3339};
+use crate::encode::time::rfc3339;
+use crate::encode::{Frame, json};
 use crate::market::{
-    Bar, BarKind, BookView, Decimal, Interval, Millis, Side, TickerView, Trade, TradeId, Update, UpdateBody,
+    Bar, BarKind, BookView, Decimal, Interval, Millis, RoomId, Side, TickerView, Topic, Trade, TradeId,
+    Update, UpdateBody,
 };
 
 /// The update as every subscriber gets it; `None` where this dialect has no words for it.
@@ -64,6 +66,9 @@ pub fn connection_count(count: usize, now: Millis) -> Frame {
         out.push(b'}');
     })
 }
+
+/// The room that all clients are in. Its number is the last there is, far from those that are given out.
+pub const EVERYBODY: Topic = Topic::Room(RoomId(u32::MAX));
 
 /// What one ticker is told as.
 #[derive(Clone, Copy)]

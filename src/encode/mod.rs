@@ -2,5 +2,6 @@
 
 mod frame;
 pub mod json;
+pub mod time;
 
 pub use frame::{Frame, Opcode};

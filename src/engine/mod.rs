@@ -7,6 +7,7 @@
 //! ```
 //! All queues are bounded; whoever finds one full waits, back to the venue's socket.
 
+mod history;
 mod shard;
 mod sink;
 mod source;
@@ -20,6 +21,7 @@ use crossbeam_channel::Sender;
 use crossbeam_queue::ArrayQueue;
 use tracing::error;
 
+pub use history::{History, NoHistory};
 use shard::{ShardInput, ShardThread};
 pub use sink::EngineSink;
 pub use source::{RunningSource, SourceError, follow, live_config};
@@ -38,6 +40,7 @@ pub struct Engine {
     shards: Vec<Sender<ShardInput>>,
     spare: Arc<ArrayQueue<Box<crate::market::BookChange>>>,
     workers: Workers,
+    history: History,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -94,7 +97,8 @@ impl Engine {
             commands.push(asks);
         }
         threads.extend(workers.start(&commands, &worker_config(config))?);
-        Ok(Engine { symbols, board, shards, spare, workers, threads })
+        let history = History::new(commands);
+        Ok(Engine { symbols, board, shards, spare, workers, history, threads })
     }
 
     /// Where a source puts what it understood. Each source has its own.
@@ -110,6 +114,11 @@ impl Engine {
     /// The present book and ticker of every symbol, to be read from any thread without a lock.
     pub fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    /// Where the past of symbols is asked for.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The workers, which take clients over.

@@ -9,19 +9,19 @@ use crate::market::Millis;
 /// Invariant: `taken` holds the times of what was let through in the last minute, oldest first, and
 /// never more than `most`.
 #[derive(Debug)]
-pub struct RollingWindow {
+pub(super) struct RollingWindow {
     most: usize,
     taken: VecDeque<Millis>,
 }
 
 impl RollingWindow {
     /// Lets `most` through in a minute.
-    pub const fn new(most: usize) -> RollingWindow {
+    pub(super) const fn new(most: usize) -> RollingWindow {
         RollingWindow { most, taken: VecDeque::new() }
     }
 
     /// Whether one more is let through. One that is not does not count.
-    pub fn take(&mut self, now: Millis) -> bool {
+    pub(super) fn take(&mut self, now: Millis) -> bool {
         while self.taken.front().is_some_and(|first| *first <= now - MINUTE) {
             self.taken.pop_front();
         }

@@ -60,14 +60,18 @@ const fn kind(body: &UpdateBody<'_>) -> &'static str {
 fn write_body(update: &Update<'_>, out: &mut Vec<u8>) {
     match update.body {
         UpdateBody::Stale => {}
-        UpdateBody::BookSnapshot { book, recovered } => {
+        UpdateBody::BookSnapshot { book: one, recovered } => {
             if let Some(recovered) = recovered {
                 json::key("recovered", out);
                 out.extend_from_slice(if recovered { b"true" } else { b"false" });
             }
-            book_data(&book, update.scale, out);
+            json::key("data", out);
+            book(&one, update.scale, out);
         }
-        UpdateBody::BookDelta { book, .. } => book_data(&book, update.scale, out),
+        UpdateBody::BookDelta { book: one, .. } => {
+            json::key("data", out);
+            book(&one, update.scale, out);
+        }
         UpdateBody::Trade { trade: one, price } => {
             json::key("data", out);
             trade(one, price, update.symbol, out);
@@ -96,12 +100,14 @@ fn write_body(update: &Update<'_>, out: &mut Vec<u8>) {
                 BarKind::Open | BarKind::First | BarKind::Closed => {}
             }
             json::key("data", out);
-            bar(update, interval, one, matches!(kind, BarKind::Closed | BarKind::Correction), out);
+            let closed = matches!(kind, BarKind::Closed | BarKind::Correction);
+            bar(update.symbol, update.scale, interval, one, closed, out);
         }
     }
 }
 
-fn array<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
+/// Appends a list.
+pub fn array<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
     out.push(b'[');
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
@@ -112,8 +118,9 @@ fn array<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u
     out.push(b']');
 }
 
-fn book_data(book: &BookView<'_>, scale: Scale, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"data\":{\"bids\":");
+/// Appends a book's levels and bookkeeping.
+pub fn book(book: &BookView<'_>, scale: Scale, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"bids\":");
     json::levels(book.bids, scale, out);
     json::key("asks", out);
     json::levels(book.asks, scale, out);
@@ -124,7 +131,8 @@ fn book_data(book: &BookView<'_>, scale: Scale, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
+/// Appends a trade; `price` is its price at the symbol's scale.
+pub fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"tradeId\":");
     match &trade.id {
         TradeId::Number(number) => json::integer(*number, out),
@@ -145,7 +153,8 @@ fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
+/// Appends a symbol's statistics.
+pub fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"symbol\":");
     json::string(symbol, out);
     json::total_field("lastPrice", ticker.last_price, out);
@@ -167,18 +176,19 @@ fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn bar(update: &Update<'_>, interval: Interval, bar: &Bar, closed: bool, out: &mut Vec<u8>) {
+/// Appends a bar.
+pub fn bar(symbol: &str, scale: Scale, interval: Interval, bar: &Bar, closed: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"symbol\":");
-    json::string(update.symbol, out);
+    json::string(symbol, out);
     json::key("interval", out);
     json::string(interval.name(), out);
     json::integer_field("openTime", bar.open_time, out);
     json::integer_field("closeTime", bar.close_time, out);
     for (name, price) in [("open", bar.open), ("high", bar.high), ("low", bar.low), ("close", bar.close)] {
-        json::total_field(name, Some(price.to_decimal(update.scale).into()), out);
+        json::total_field(name, Some(price.to_decimal(scale).into()), out);
     }
     json::total_field("volume", Some(bar.volume), out);
-    json::total_field("quoteVolume", Some(bar.quote_volume.trimmed(update.scale.decimals())), out);
+    json::total_field("quoteVolume", Some(bar.quote_volume.trimmed(scale.decimals())), out);
     json::integer_field("trades", bar.trades, out);
     json::key("closed", out);
     out.extend_from_slice(if closed { b"true" } else { b"false" });

@@ -74,7 +74,8 @@ impl Maven {
     /// A fresh token comes while the connection lives.
     fn renew(&mut self, now: Millis, event: &Event<'_>, out: &mut Outlet<'_>) -> Result<(), Fault> {
         let auth = event.arguments.first().copied().unwrap_or("{}");
-        let grant = self.door.grant(now, auth).map_err(|refusal| Fault::new("UNAUTHORIZED", refusal.message))?;
+        let grant =
+            self.door.grant(now, auth).map_err(|refusal| Fault::new("UNAUTHORIZED", refusal.message))?;
         let grant = grant.ok_or_else(|| Fault::new("UNAUTHORIZED", "auth takes an object with token"))?;
         if self.grant.as_ref().is_some_and(|held| held.user() != grant.user()) {
             return Err(Fault::new("UNAUTHORIZED", "the token is another user's: connect anew with it"));
@@ -106,7 +107,10 @@ impl Maven {
             ("ticker", None | Some("all" | "" | "*")) => return Ok(Topic::Tickers),
             ("ticker" | "orderbook" | "trades" | "klines", symbol) => symbol.unwrap_or_default(),
             _ if name.starts_with("user.") => {
-                return Err(Fault::new("UNKNOWN_TOPIC", "private channels are asked for with subscribe.private"));
+                return Err(Fault::new(
+                    "UNKNOWN_TOPIC",
+                    "private channels are asked for with subscribe.private",
+                ));
             }
             _ => {
                 let name = repeated(name);
@@ -115,9 +119,8 @@ impl Maven {
             }
         };
         let found = self.door.shared.symbols.with(|table| table.id(symbol));
-        let symbol = found.ok_or_else(|| {
-            Fault::new("UNKNOWN_SYMBOL", format!("no symbol {:?} here", repeated(symbol)))
-        })?;
+        let symbol = found
+            .ok_or_else(|| Fault::new("UNKNOWN_SYMBOL", format!("no symbol {:?} here", repeated(symbol))))?;
         Ok(match name {
             "ticker" => Topic::Ticker { symbol, speed: Speed::S1 },
             "orderbook" => Topic::Book { symbol, depth: Depth::D50, speed: Speed::Ms100 },
@@ -145,9 +148,10 @@ impl Maven {
                 return Err(Fault::new("UNKNOWN_TOPIC", message));
             }
         };
-        let grant = self.grant.as_ref().ok_or_else(|| {
-            Fault::new("UNAUTHORIZED", "a private channel needs a connection with a token")
-        })?;
+        let grant = self
+            .grant
+            .as_ref()
+            .ok_or_else(|| Fault::new("UNAUTHORIZED", "a private channel needs a connection with a token"))?;
         let account = self.door.shared.accounts.id(grant.user());
         Ok(Topic::Account(AccountTopic::Own { account, part }))
     }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 pub use presence::{Client, Presence};
 
-use super::socketio::{Namespace, Refusal, Service, members};
+use super::socketio::scan::members;
+use super::socketio::{Namespace, Refusal, Service};
 use super::window::RollingWindow;
 use crate::auth::{Grant, Tokens};
 use crate::market::{Accounts, Millis, Symbols};
@@ -122,6 +123,3 @@ fn ends(grant: Option<&Grant>) -> Option<Millis> {
 const fn window(most: usize) -> RollingWindow {
     RollingWindow::new(most)
 }
-
-#[cfg(test)]
-mod tests;

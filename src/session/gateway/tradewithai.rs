@@ -4,8 +4,10 @@ use super::asked::{Asked, repeated};
 use super::maven::leave_private;
 use super::{Client, Door, Fault, ends, unauthorized, window};
 use crate::auth::Grant;
-use crate::dialect::{Dialect, tradewithai};
-use crate::encode::{json, rfc3339};
+use crate::dialect::Dialect;
+use crate::dialect::tradewithai::EVERYBODY;
+use crate::encode::json;
+use crate::encode::time::rfc3339;
 use crate::market::{AccountTopic, Depth, Interval, Millis, Part, Speed, SymbolId, Topic};
 use crate::session::socketio::{AckId, Event, Namespace, Outlet, Refusal};
 use crate::session::window::RollingWindow;
@@ -85,7 +87,8 @@ impl TradeWithAi {
             }
             _ => return Err(unknown(channel)),
         }
-        let new = joins.iter().filter(|topic| !out.topics().contains(Dialect::TradeWithAi.of(**topic))).count();
+        let new =
+            joins.iter().filter(|topic| !out.topics().contains(Dialect::TradeWithAi.of(**topic))).count();
         let most = self.door.shared.limits.subscriptions;
         if out.topics().len() + new > most {
             let message = format!("a connection has at most {most} subscriptions: end some");
@@ -146,10 +149,14 @@ impl TradeWithAi {
             match table.id(name) {
                 Some(id) if known.iter().any(|(_, other)| *other == id) => {}
                 Some(id) => known.push((name.clone(), id)),
-                None => faults.push(Fault::new("UNKNOWN_SYMBOL", format!("no symbol {:?} here", repeated(name)))),
+                None => {
+                    faults.push(Fault::new("UNKNOWN_SYMBOL", format!("no symbol {:?} here", repeated(name))))
+                }
             }
         }
-        if known.is_empty() && let Some(last) = faults.pop() {
+        if known.is_empty()
+            && let Some(last) = faults.pop()
+        {
             faults.iter().for_each(|fault| refuse(now, fault, None, out));
             return Err(last);
         }
@@ -197,7 +204,8 @@ impl TradeWithAi {
     /// A fresh token comes while the connection lives.
     fn renew(&mut self, now: Millis, event: &Event<'_>, out: &mut Outlet<'_>) -> Result<(), Fault> {
         let auth = event.arguments.first().copied().unwrap_or("{}");
-        let grant = self.door.grant(now, auth).map_err(|refusal| Fault::new("UNAUTHORIZED", refusal.message))?;
+        let grant =
+            self.door.grant(now, auth).map_err(|refusal| Fault::new("UNAUTHORIZED", refusal.message))?;
         let grant = grant.ok_or_else(|| Fault::new("UNAUTHORIZED", "auth takes an object with token"))?;
         if self.grant.as_ref().is_some_and(|held| held.user() != grant.user()) {
             return Err(Fault::new("UNAUTHORIZED", "the token is another user's: connect anew with it"));
@@ -241,7 +249,7 @@ impl Namespace for TradeWithAi {
             json::key("userId", out);
             json::string(&user, out);
         });
-        out.subscribe(Dialect::TradeWithAi.of(tradewithai::EVERYBODY));
+        out.subscribe(Dialect::TradeWithAi.of(EVERYBODY));
         self.join_own(out);
         Ok(())
     }
@@ -296,9 +304,8 @@ fn topics(symbol: SymbolId, interval: Interval) -> [Topic; 4] {
 
 fn interval(asked: &Asked) -> Result<Interval, Fault> {
     let Some(name) = asked.interval.as_deref() else { return Ok(Interval::M1) };
-    Interval::from_name(name).ok_or_else(|| {
-        Fault::new("UNKNOWN_TOPIC", "interval is one of 1m 3m 5m 15m 30m 1h 4h 1d 1w 1M")
-    })
+    Interval::from_name(name)
+        .ok_or_else(|| Fault::new("UNKNOWN_TOPIC", "interval is one of 1m 3m 5m 15m 30m 1h 4h 1d 1w 1M"))
 }
 
 /// How subscriptions are listed: one entry a symbol.
