@@ -3,6 +3,7 @@
 // SOAK_SECONDS makes it longer than the ten seconds of the ordinary run.
 
 import assert from "node:assert/strict";
+import { cpus, loadavg } from "node:os";
 import { test } from "node:test";
 
 import { filled, launch, open, Server } from "./support.mjs";
@@ -12,6 +13,7 @@ const SECONDS = Number(process.env.SOAK_SECONDS ?? 10);
 test(`${SECONDS} s at 100 updates a second leave no trace`, { timeout: (SECONDS + 120) * 1_000 }, async (t) => {
   const browser = await launch();
   t.after(() => browser.close());
+  const [busy] = loadavg();
   const server = await Server.start(["--rate", "100", "--symbols", "BTCUSDT"]);
   t.after(() => server.kill());
   const { page, wrong } = await open(browser, `${server.url}/`);
@@ -23,9 +25,14 @@ test(`${SECONDS} s at 100 updates a second leave no trace`, { timeout: (SECONDS 
   // What is made once (code, caches, rows) is made by then.
   await page.waitForTimeout(3_000);
   await page.evaluate(() => {
-    const seen = (window.seen = { tasks: [], shift: 0, frames: [], updates: new Set() });
+    const seen = (window.seen = { tasks: [], shift: 0, moved: new Set(), frames: [], updates: new Set() });
     new PerformanceObserver((list) => list.getEntries().forEach((entry) => seen.tasks.push(entry.duration))).observe({ type: "longtask" });
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => (seen.shift += entry.value))).observe({ type: "layout-shift" });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        seen.shift += entry.value;
+        for (const { node } of entry.sources) seen.moved.add(node?.id || node?.className || node?.nodeName || "?");
+      }
+    }).observe({ type: "layout-shift" });
     let last = performance.now();
     const frame = (now) => {
       seen.frames.push(now - last);
@@ -38,7 +45,7 @@ test(`${SECONDS} s at 100 updates a second leave no trace`, { timeout: (SECONDS 
   const before = await heap();
   await page.waitForTimeout(SECONDS * 1_000);
   const grown = (await heap()) - before;
-  const seen = await page.evaluate(() => ({ ...window.seen, updates: window.seen.updates.size }));
+  const seen = await page.evaluate(() => ({ ...window.seen, updates: window.seen.updates.size, moved: [...window.seen.moved] }));
   const frames = seen.frames.sort((a, b) => a - b);
   const at = (share) => frames[Math.floor(frames.length * share)].toFixed(1);
   const long = seen.tasks.filter((duration) => duration > 50).length;
@@ -47,8 +54,10 @@ test(`${SECONDS} s at 100 updates a second leave no trace`, { timeout: (SECONDS 
       `layout shift ${seen.shift}; heap ${grown >= 0 ? "+" : ""}${(grown / 1024).toFixed(0)} KB; ${seen.updates} states of the book shown`,
   );
   assert.ok(seen.updates > SECONDS * 5, `only ${seen.updates} states were shown`);
-  assert.ok(long <= frames.length / 100, `${long} long tasks in ${frames.length} frames`);
-  assert.ok(seen.shift < 0.001, `the layout moved by ${seen.shift}`);
+  // Where others want the same cores, the length of a task says how long it waited for one.
+  if (busy <= cpus().length) assert.ok(long <= frames.length / 100, `${long} long tasks in ${frames.length} frames`);
+  else t.diagnostic(`SKIPPED: the length of tasks, because ${busy.toFixed(1)} programs wanted ${cpus().length} cores before it began`);
+  assert.ok(seen.shift < 0.001, `the layout moved by ${seen.shift}: ${seen.moved}`);
   assert.ok(grown < 1_500_000, `the heap grew by ${grown} bytes`);
   assert.deepEqual(wrong, []);
 });

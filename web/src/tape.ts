@@ -1,56 +1,49 @@
 // The last trades, newest first.
 
-import { find, make, say } from "./dom.js";
+import { find, make, name, say } from "./dom.js";
 import { clock, grouped, quantity } from "./format.js";
 import { soon } from "./frames.js";
 import type { Trade } from "./messages.js";
 
 export class Tape {
-  private readonly list = find("tape");
-  private waiting: Trade[] = [];
-  private empty = true;
+  private readonly rows: { row: HTMLElement; price: HTMLElement; amount: HTMLElement; time: HTMLElement }[];
+  /** Newest last. */
+  private trades: Trade[] = [];
 
   constructor() {
-    // All rows are there from the start and go round: nothing is made or thrown away while it runs.
-    for (let at = 0; at < ROWS; at += 1) {
-      const row = make("div", "row");
-      row.append(make("span", "price"), make("span", "amount"), make("span", "time"));
-      this.list.append(row);
-    }
+    const list = find("tape");
+    // All rows are there from the start and stay where they are: only their texts change, and nothing moves.
+    this.rows = Array.from({ length: ROWS }, () => {
+      const [row, price, amount, time] = [make("div", "row"), make("span", "price"), make("span", "amount"), make("span", "time")];
+      row.append(price, amount, time);
+      list.append(row);
+      return { row, price, amount, time };
+    });
   }
 
   isEmpty(): boolean {
-    return this.empty;
+    return this.trades.length === 0;
   }
 
   add(trades: readonly Trade[]): void {
-    this.empty &&= trades.length === 0;
-    this.waiting.push(...trades.slice(-ROWS));
-    // A page that is not looked at draws no frames.
-    if (this.waiting.length > 2 * ROWS) this.waiting.splice(0, this.waiting.length - ROWS);
+    this.trades.push(...trades);
+    if (this.trades.length > 2 * ROWS) this.trades.splice(0, this.trades.length - ROWS);
     soon(this.draw);
   }
 
   clear(): void {
-    this.waiting = [];
-    this.empty = true;
-    for (const row of this.list.children) {
-      row.className = "row";
-      for (const cell of row.children) say(cell as HTMLElement, "");
-    }
+    this.trades = [];
+    soon(this.draw);
   }
 
   private readonly draw = (): void => {
-    for (const trade of this.waiting.slice(-ROWS)) {
-      const row = this.list.lastElementChild as HTMLElement;
-      const [price, amount, time] = row.children as unknown as [HTMLElement, HTMLElement, HTMLElement];
-      row.className = trade.side === "SELL" ? "row ask" : trade.side === "BUY" ? "row bid" : "row";
-      say(price, grouped(trade.price));
-      say(amount, quantity(trade.quantity));
-      say(time, clock(trade.time));
-      this.list.prepend(row);
-    }
-    this.waiting = [];
+    this.rows.forEach(({ row, price, amount, time }, at) => {
+      const trade = this.trades.at(-1 - at);
+      name(row, trade?.side === "SELL" ? "row ask" : trade?.side === "BUY" ? "row bid" : "row");
+      say(price, trade ? grouped(trade.price) : "");
+      say(amount, trade ? quantity(trade.quantity) : "");
+      say(time, trade ? clock(trade.time) : "");
+    });
   };
 }
 
