@@ -55,7 +55,7 @@ impl Maven {
         if let Some(other) = other_books(channel) {
             out.unsubscribe(other);
         }
-        self.answer("subscribed", now, channel, &name, event.ack, out);
+        self.answer("subscribed", now, channel, name, event.ack, out);
         out.subscribe(channel);
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Maven {
         if let Some(other) = other_books(channel) {
             out.unsubscribe(other);
         }
-        self.answer("unsubscribed", now, channel, &name, event.ack, out);
+        self.answer("unsubscribed", now, channel, name, event.ack, out);
         Ok(())
     }
 

@@ -1,14 +1,15 @@
 //! TradeWithAI's clients: how many there are, and what each is subscribed to.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who is connected. Changed when somebody comes, goes or subscribes, never when something is sent.
 #[derive(Debug, Default)]
 pub struct Presence {
     clients: Mutex<BTreeMap<String, Client>>,
-    told: AtomicUsize,
+    /// Whether somebody came or went since the number was last told.
+    changed: AtomicBool,
 }
 
 /// One client as `/stats` shows it.
@@ -28,18 +29,20 @@ impl Presence {
         self.with(|clients| clients.iter().map(|(id, client)| (id.clone(), client.clone())).collect())
     }
 
-    /// How many there are, where they were last told another number.
+    /// How many there are, where somebody came or went since this was last asked. Also where as many
+    /// went as came: those who came have not been told.
     pub fn changed_count(&self) -> Option<usize> {
-        let count = self.with(|clients| clients.len());
-        (self.told.swap(count, Ordering::Relaxed) != count).then_some(count)
+        self.changed.swap(false, Ordering::AcqRel).then(|| self.with(|clients| clients.len()))
     }
 
     pub(super) fn enter(&self, id: &str, client: Client) {
         self.with(|clients| clients.insert(id.to_owned(), client));
+        self.changed.store(true, Ordering::Release);
     }
 
     pub(super) fn leave(&self, id: &str) {
         self.with(|clients| clients.remove(id));
+        self.changed.store(true, Ordering::Release);
     }
 
     pub(super) fn subscribed(&self, id: &str, subscriptions: &[String]) {
