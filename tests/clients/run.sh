@@ -8,6 +8,8 @@ if ! command -v npm >/dev/null; then
     exit 0
 fi
 npm ci --no-audit --no-fund --silent
+# The packet reader against npm's own, which is there only now.
+cargo test --locked --test parser_corpus
 tickcast="${CARGO_TARGET_DIR:-../../target}/debug/tickcast"
 [ -x "$tickcast" ] || cargo build --locked
 export JWT_SECRET="a secret of thirty-two bytes or so"
