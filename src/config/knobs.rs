@@ -157,6 +157,19 @@ pub const KNOBS: &[Knob] = &[
     knob("limits.shutdown_ms", whole(Time(|c| &mut c.limits.shutdown), MS, 0, 10 * MINUTE_MS),
         "How long a shutdown waits for clients to take what is queued and to close; then it ends without them."),
 
+    knob("socketio.ping_interval_ms", whole(Time(|c| &mut c.socketio.ping_interval), MS, 100, 60 * MINUTE_MS),
+        "Between two pings of a Socket.IO session, which the handshake tells its client."),
+    knob("socketio.ping_timeout_ms", whole(Time(|c| &mut c.socketio.ping_timeout), MS, 100, 60 * MINUTE_MS),
+        "How long the answer may take. Browsers slow pages down that nobody looks at: 20 s and more keep them."),
+    knob("socketio.max_payload", whole(Count(|c| &mut c.socketio.max_payload), BYTES, 1 << 10, 16 << 20),
+        "One request body or message of a Socket.IO client, which the handshake tells it. Larger bodies are answered 413, larger messages close with 1009."),
+    knob("socketio.connect_timeout_ms", whole(Time(|c| &mut c.socketio.connect_timeout), MS, 100, 60 * MINUTE_MS),
+        "How long a Socket.IO connection may take to join its first namespace; then it is closed."),
+    knob("socketio.maven_messages_per_minute", whole(Count(|c| &mut c.socketio.maven_messages_per_minute), "", 1, MILLION),
+        "Messages of a Maven client in any minute; those beyond it are answered with an error and not acted on. Fifty a second, as on the native dialect."),
+    knob("socketio.tradewithai_messages_per_minute", whole(Count(|c| &mut c.socketio.tradewithai_messages_per_minute), "", 1, MILLION),
+        "The same of a TradeWithAI client, whose own document says sixty."),
+
     knob("threads.worker_threads", whole(Chosen(|c| &mut c.threads.worker_threads), "", 1, 1_024),
         "Threads that own connections. More than there are cores only makes them wait for each other.")
         .flag("--worker-threads").unset("one per core"),

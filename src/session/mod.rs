@@ -3,12 +3,14 @@
 mod allowance;
 mod close;
 pub mod engineio;
+pub mod gateway;
 pub mod hub;
 mod misspoken;
 mod native;
 pub mod socketio;
 mod subscriptions;
 pub mod websocket;
+mod window;
 
 use allowance::Allowance;
 pub use allowance::SessionLimits;

@@ -166,7 +166,7 @@ impl SymbolState {
         }
         let seq = self.tickers[speed as usize].first_seq();
         let ticker = self.ticker().clone();
-        let body = UpdateBody::Ticker { ticker: &ticker, first: join.missed.is_none() };
+        let body = UpdateBody::Ticker { ticker: &ticker, first: join.missed.is_none(), price_changed: true };
         join.channel.dialect.encode(&self.update(join.channel.topic, &self.epoch, seq, turn.now, body))
     }
 

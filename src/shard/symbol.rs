@@ -376,6 +376,7 @@ pub(super) fn view(flush: &Flush) -> BookView<'_> {
         bids: &flush.bids,
         asks: &flush.asks,
         first_update_id: flush.first_update_id,
+        previous_update_id: flush.previous_update_id,
         last_update_id: flush.last_update_id,
         time: flush.time,
         checksum: flush.checksum,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Interest;
 use crate::coalesce::Throttle;
-use crate::market::{Bar, BarKind, Interval, Millis, Speed};
+use crate::market::{Bar, BarKind, Interval, Millis, Speed, Total};
 use crate::state::Series;
 
 /// A topic of which only the newest state counts.
@@ -13,11 +13,13 @@ pub(super) struct LatestTopic {
     pub(super) interest: Interest,
     pub(super) throttle: Throttle,
     pub(super) seq: u64,
+    /// The last price that was told, where the topic has one.
+    pub(super) price: Option<Total>,
 }
 
 impl LatestTopic {
     pub(super) fn new(window: Millis) -> LatestTopic {
-        LatestTopic { interest: Interest::default(), throttle: Throttle::new(window), seq: 0 }
+        LatestTopic { interest: Interest::default(), throttle: Throttle::new(window), seq: 0, price: None }
     }
 
     /// The number of the picture that a new subscriber gets.

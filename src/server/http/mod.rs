@@ -7,6 +7,7 @@ mod native;
 mod page;
 mod query;
 mod reply;
+mod socketio;
 mod status;
 mod udf;
 
@@ -36,6 +37,7 @@ pub struct Market {
     tokens: Arc<Tokens>,
     hub: HubShared,
     hub_payload: HubPayload,
+    socketio: socketio::SocketIo,
     /// Whether the page is served.
     page: bool,
 }
@@ -51,6 +53,7 @@ impl Market {
             messages_burst: count(limits.messages_burst),
         };
         let symbols = engine.symbols().clone();
+        let socketio = socketio::SocketIo::new(config, &engine, Arc::default(), tokens.clone());
         let hub = HubShared { symbols, limits: session, tokens: tokens.clone(), status: Arc::default() };
         Market {
             engine,
@@ -59,6 +62,7 @@ impl Market {
             tokens,
             hub,
             hub_payload: config.hub_payload,
+            socketio,
             page: config.page,
         }
     }
@@ -85,6 +89,10 @@ impl Market {
 }
 
 impl Routes for Market {
+    fn each_second(&self, door: &Arc<Door>) {
+        self.socketio.tell_count(door, Clock::start().now());
+    }
+
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/v1/ws") => self.native(request, peer, door),
@@ -93,7 +101,11 @@ impl Routes for Market {
             (&Method::GET, "/ws") => self.hub(request, peer, door),
             (&Method::GET, "/ws/status") => self.hub_status(),
             (&Method::GET, "/metrics") => self.metrics(door),
-            (_, "/v1/ws" | "/healthz" | "/readyz" | "/metrics" | "/ws" | "/ws/status") => wrong_method("GET"),
+            (_, "/socket.io/") => self.socketio.answer(request, peer, door).await,
+            (&Method::GET, "/stats") => self.stats(&request, peer),
+            (_, "/v1/ws" | "/healthz" | "/readyz" | "/metrics" | "/ws" | "/ws/status" | "/stats") => {
+                wrong_method("GET")
+            }
             (_, path) if path.starts_with("/api/v1/") || path.starts_with("/udf/") => {
                 // Public, but a wrong token is told so here as everywhere.
                 match self.grant(&request, peer, "history") {

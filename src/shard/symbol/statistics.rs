@@ -67,6 +67,8 @@ impl SymbolState {
         let latest = &mut self.tickers[speed as usize];
         latest.throttle.mark_sent(turn.now, on_tick);
         latest.seq += 1;
+        let price_changed =
+            std::mem::replace(&mut latest.price, self.view.last_price) != self.view.last_price;
         let topic = Topic::Ticker { symbol: self.id, speed };
         let update = Update {
             topic,
@@ -75,7 +77,7 @@ impl SymbolState {
             epoch: &self.epoch,
             seq: latest.seq,
             taken_in: turn.now,
-            body: UpdateBody::Ticker { ticker: &self.view, first: false },
+            body: UpdateBody::Ticker { ticker: &self.view, first: false, price_changed },
         };
         latest.interest.send(topic, Class::Conflated, &update, turn.out);
     }
