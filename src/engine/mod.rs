@@ -96,6 +96,7 @@ impl Engine {
                 workers: workers.clone(),
                 spare: spare.clone(),
                 time,
+                compression: config.compression,
                 meter: meter.clone(),
             };
             threads.push(named(format!("shard-{at}"), move || shard.run())?);
@@ -195,6 +196,7 @@ pub fn shard_config(config: &Config, time: Time) -> ShardConfig {
 pub fn worker_config(config: &Config) -> WorkerConfig {
     let limits = &config.limits;
     WorkerConfig {
+        compression: config.compression,
         message_bytes: limits.message_bytes.get(),
         outbox_bytes: limits.outbox_bytes.get(),
         ping: millis(limits.ping),

@@ -8,6 +8,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::Time;
 use crate::clock::Clock;
+use crate::encode::Frame;
 use crate::fanout::{ShardCommand, ToWorker, Workers};
 use crate::market::{BookChange, Event, Millis, SymbolId, Topic};
 use crate::metrics::ShardMeter;
@@ -31,6 +32,8 @@ pub(super) struct ShardThread {
     pub(super) workers: Workers,
     pub(super) spare: Arc<ArrayQueue<Box<BookChange>>>,
     pub(super) time: Time,
+    /// Whether frames are to be ready for clients that agree on compression.
+    pub(super) compression: bool,
     pub(super) meter: Arc<ShardMeter>,
 }
 
@@ -43,6 +46,7 @@ impl ShardThread {
         let mut out = Outlets {
             touched: vec![false; self.workers.inboxes().len()],
             workers: self.workers.clone(),
+            compression: self.compression,
             meter: self.meter.clone(),
         };
         loop {
@@ -124,6 +128,7 @@ fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets)
 struct Outlets {
     workers: Workers,
     touched: Vec<bool>,
+    compression: bool,
     meter: Arc<ShardMeter>,
 }
 
@@ -153,6 +158,10 @@ impl Outlet for Outlets {
             self.meter.frames[class].add(1);
         }
         self.send(worker, ToWorker::Broadcast(broadcast));
+    }
+
+    fn share(&self, frame: Frame) -> Frame {
+        if self.compression { frame.shared_deflated() } else { frame }
     }
 
     fn joined(&mut self, worker: u16, joined: Joined) {

@@ -65,11 +65,7 @@ impl Worker {
     ) {
         for action in actions.drain(..) {
             match action {
-                Action::Reply(frame) => {
-                    if let Err(end) = connection.reply(&frame) {
-                        connection.end(&end, self.now());
-                    }
-                }
+                Action::Reply(frame) => self.reply(connection, &frame).await,
                 Action::Join { channel, since } => self.join(connection, channel, since, None).await,
                 Action::Leave { channel } => {
                     connection.recount();

@@ -6,6 +6,7 @@ use super::audience::{AudienceId, Audiences};
 use super::connection::Connection;
 use crate::market::Millis;
 use crate::metrics::WorkerMeter;
+use crate::session::websocket::Compression;
 use crate::shard::Broadcast;
 
 /// What goes out in the present round, and to whom.
@@ -95,11 +96,12 @@ impl Round {
         for id in self.touched.drain(..) {
             let audience = self.audiences.get_mut(id);
             let frames = || Frames { broadcasts: &self.broadcasts, places: audience.pending.iter() };
-            let bytes: &[u8] = match &audience.pending[..] {
-                [only] => self.broadcasts[*only as usize].frame.bytes(),
+            let compression = audience.compression;
+            let bytes: &[u8] = match (&audience.pending[..], compression) {
+                ([only], Compression::Off) => self.broadcasts[*only as usize].frame.bytes(),
                 _ => {
                     self.contiguous.clear();
-                    frames().for_each(|one| self.contiguous.extend_from_slice(one.frame.bytes()));
+                    frames().for_each(|one| compression.append(&one.frame, &mut self.contiguous));
                     &self.contiguous
                 }
             };
