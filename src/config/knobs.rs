@@ -75,6 +75,8 @@ pub const KNOBS: &[Knob] = &[
     knob("allowed_origins", Setting::Origins(|c| &mut c.allowed_origins),
         "The web pages that may connect, as origins (`https://example.com`); in the environment separated by commas.")
         .variable("CLIENT_URL").unset("any"),
+    knob("compression", Setting::Switch(|c| &mut c.compression),
+        "Whether clients may agree on permessage-deflate. Each broadcast is then compressed once for all of them, by itself: small updates become a fifth smaller, books a half, for 5 to 40 µs of CPU and 0.5 MB a thread. Off, because on a fast network that buys nothing."),
     knob("page", Setting::Switch(|c| &mut c.page),
         "Whether a live page of the market is served at `/`. Off where the server is for programs alone; `demo` turns it on.").flag("--page"),
     knob("log", Setting::LogFilter(|c| &mut c.log),
@@ -119,8 +121,8 @@ pub const KNOBS: &[Knob] = &[
 
     knob("throttle.ticker_ms", whole(Time(|c| &mut c.throttle.ticker), MS, 0, MINUTE_MS),
         "The shortest time between two messages of `ticker:SYMBOL`. Shorter costs bandwidth, longer shows older prices."),
-    knob("throttle.tickers_ms", whole(Time(|c| &mut c.throttle.tickers), MS, 0, MINUTE_MS),
-        "The same for `ticker:*`, which carries every symbol that changed."),
+    knob("throttle.tickers_ms", whole(Time(|c| &mut c.throttle.tickers), MS, 1, MINUTE_MS),
+        "The same for `ticker:*`, which carries every symbol that changed, at ticks alone: never 0."),
     knob("throttle.kline_ms", whole(Time(|c| &mut c.throttle.kline), MS, 0, MINUTE_MS),
         "The same for an open bar. Four a second look alive on a chart; closed bars never wait."),
 

@@ -41,6 +41,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Development mode.
     pub dev: bool,
+    /// Whether clients may agree on compression.
+    pub compression: bool,
     /// Origins that browsers may connect from; none is any.
     pub allowed_origins: Vec<String>,
     /// Whether the page is served.
@@ -292,6 +294,7 @@ impl Default for Config {
             symbols: Vec::new(),
             data_dir: None,
             dev: false,
+            compression: false,
             allowed_origins: Vec::new(),
             page: false,
             log: "info".into(),

@@ -216,6 +216,14 @@ fn a_wrong_value_names_its_place_its_key_itself_and_the_remedy() {
 }
 
 #[test]
+fn all_tickers_come_at_ticks_alone_so_that_there_must_be_some() {
+    refused(
+        Input { file: "throttle.tickers_ms = 0", ..Input::default() },
+        "config.toml:1: throttle.tickers_ms = 0: a whole number of milliseconds from 1 to 60000 is needed",
+    );
+}
+
+#[test]
 fn a_refused_address_is_shown_without_its_password_and_a_long_value_cut() {
     refused(
         Input { file: "binance.rest_url = 'https://me:hunter2@a.b'", ..Input::default() },

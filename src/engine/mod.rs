@@ -29,7 +29,9 @@ pub use source::{RunningSource, SourceError, follow, live_config};
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::fanout::{WorkerConfig, Workers};
+use crate::ingest::live::LiveCounters;
 use crate::market::{Millis, Symbols};
+use crate::metrics::ShardMeter;
 use crate::shard::{BarsClose, ShardConfig};
 use crate::state::Board;
 
@@ -41,6 +43,8 @@ pub struct Engine {
     spare: Arc<ArrayQueue<Box<crate::market::BookChange>>>,
     workers: Workers,
     history: History,
+    meters: Vec<Arc<ShardMeter>>,
+    live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -76,7 +80,8 @@ impl Engine {
         let spare = Arc::new(ArrayQueue::new(config.limits.shard_queue.get()));
         let workers = Workers::new(config.threads.workers(), config.limits.worker_queue.get());
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
-        for at in 0..config.threads.shards.get() {
+        let meters: Vec<_> = (0..config.threads.shards.get()).map(|_| Arc::<ShardMeter>::default()).collect();
+        for (at, meter) in meters.iter().enumerate() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
             let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
             let shard = ShardThread {
@@ -91,6 +96,8 @@ impl Engine {
                 workers: workers.clone(),
                 spare: spare.clone(),
                 time,
+                compression: config.compression,
+                meter: meter.clone(),
             };
             threads.push(named(format!("shard-{at}"), move || shard.run())?);
             shards.push(inputs);
@@ -98,7 +105,7 @@ impl Engine {
         }
         threads.extend(workers.start(&commands, &worker_config(config))?);
         let history = History::new(commands);
-        Ok(Engine { symbols, board, shards, spare, workers, history, threads })
+        Ok(Engine { symbols, board, shards, spare, workers, history, meters, live: Arc::default(), threads })
     }
 
     /// Where a source puts what it understood. Each source has its own.
@@ -119,6 +126,16 @@ impl Engine {
     /// Where the past of symbols is asked for.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// What each shard counts.
+    pub fn meters(&self) -> &[Arc<ShardMeter>] {
+        &self.meters
+    }
+
+    /// What its live source counts, where it has one.
+    pub fn live(&self) -> &Arc<LiveCounters> {
+        &self.live
     }
 
     /// The workers, which take clients over.
@@ -179,6 +196,7 @@ pub fn shard_config(config: &Config, time: Time) -> ShardConfig {
 pub fn worker_config(config: &Config) -> WorkerConfig {
     let limits = &config.limits;
     WorkerConfig {
+        compression: config.compression,
         message_bytes: limits.message_bytes.get(),
         outbox_bytes: limits.outbox_bytes.get(),
         ping: millis(limits.ping),

@@ -13,6 +13,7 @@ mod raw;
 #[path = "../support/running.rs"]
 mod running;
 
+mod compression;
 mod conversation;
 mod frames;
 mod handshake;

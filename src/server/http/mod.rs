@@ -2,6 +2,7 @@
 
 mod history;
 mod hub;
+mod metrics;
 mod native;
 mod page;
 mod query;
@@ -99,9 +100,12 @@ impl Routes for Market {
             (&Method::GET, "/readyz") => self.readiness(door),
             (&Method::GET, "/ws") => self.hub(request, peer, door),
             (&Method::GET, "/ws/status") => self.hub_status(),
+            (&Method::GET, "/metrics") => self.metrics(door),
             (_, "/socket.io/") => self.socketio.answer(request, peer, door).await,
             (&Method::GET, "/stats") => self.stats(&request, peer),
-            (_, "/v1/ws" | "/healthz" | "/readyz" | "/ws" | "/ws/status" | "/stats") => wrong_method("GET"),
+            (_, "/v1/ws" | "/healthz" | "/readyz" | "/metrics" | "/ws" | "/ws/status" | "/stats") => {
+                wrong_method("GET")
+            }
             (_, path) if path.starts_with("/api/v1/") || path.starts_with("/udf/") => {
                 // Public, but a wrong token is told so here as everywhere.
                 match self.grant(&request, peer, "history") {
@@ -120,10 +124,10 @@ impl Routes for Market {
 fn not_found(page: bool) -> Answer {
     let message = match page {
         true => {
-            "there are / (a page), /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here"
+            "there are / (a page), /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /metrics, /healthz and /readyz here"
         }
         false => {
-            "there are /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here; page = true serves a page"
+            "there are /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /metrics, /healthz and /readyz here; page = true serves a page"
         }
     };
     error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
