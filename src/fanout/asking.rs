@@ -28,8 +28,8 @@ impl Worker {
         if missed.is_none() {
             self.subscriptions(channel).add(1);
         }
-        if let Topic::Room(_) = channel.topic {
-            // A room has no shard that knows more of it than this worker does.
+        if let Topic::Room(_) | Topic::Account(_) = channel.topic {
+            // No shard knows more of a room, or of a user, than this worker does.
             return self.joined(Joined { connection: id, channel, frames: Vec::new() });
         }
         let join = Join { channel, worker: self.id, connection: id, since, missed };
@@ -83,7 +83,7 @@ impl Worker {
     /// Sends a command to the topic's shard. While its queue is full this connection waits, and
     /// reads nothing more: one that asks too much slows itself down.
     async fn ask(&self, topic: Topic, mut command: ShardCommand) {
-        if self.shards.is_empty() || matches!(topic, Topic::Room(_)) {
+        if self.shards.is_empty() || matches!(topic, Topic::Room(_) | Topic::Account(_)) {
             return;
         }
         let shard = topic.symbol().map_or(0, |symbol| symbol.index() % self.shards.len());
