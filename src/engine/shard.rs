@@ -37,8 +37,7 @@ impl ShardThread {
     pub(super) fn run(mut self) {
         let mut clock = Clock::start();
         let mut recorded = 0;
-        let mut out =
-            Outlets { touched: vec![false; self.workers.inboxes().len()], workers: self.workers.clone() };
+        let mut out = WorkerOutlet::new(self.workers.clone());
         loop {
             self.wait(&mut clock);
             let now = match self.time {
@@ -94,7 +93,7 @@ impl ShardThread {
 }
 
 /// Lets the recording's time come to `to`, which never goes back.
-fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets) -> Millis {
+fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut WorkerOutlet) -> Millis {
     if to > *recorded {
         *recorded = to;
         shard.advance(to, out);
@@ -103,12 +102,16 @@ fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets)
 }
 
 /// The workers' inboxes; each is woken once a turn.
-struct Outlets {
+pub(super) struct WorkerOutlet {
     workers: Workers,
     touched: Vec<bool>,
 }
 
-impl Outlets {
+impl WorkerOutlet {
+    pub(super) fn new(workers: Workers) -> WorkerOutlet {
+        WorkerOutlet { touched: vec![false; workers.inboxes().len()], workers }
+    }
+
     fn send(&mut self, worker: u16, message: ToWorker) {
         let at = usize::from(worker);
         // A worker that has ended has no clients to miss it.
@@ -117,7 +120,7 @@ impl Outlets {
         }
     }
 
-    fn end_turn(&mut self) {
+    pub(super) fn end_turn(&mut self) {
         for (inbox, touched) in self.workers.inboxes().iter().zip(&mut self.touched) {
             if std::mem::take(touched) {
                 inbox.wake();
@@ -126,7 +129,7 @@ impl Outlets {
     }
 }
 
-impl Outlet for Outlets {
+impl Outlet for WorkerOutlet {
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast) {
         self.send(worker, ToWorker::Broadcast(broadcast));
     }

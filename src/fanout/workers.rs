@@ -17,6 +17,8 @@ use crate::market::Millis;
 pub struct Workers {
     inboxes: Arc<[Arc<Inbox<ToWorker>>]>,
     next: Arc<AtomicUsize>,
+    /// Who knows of accounts; none where there are none.
+    ledger: Option<Sender<ShardCommand>>,
 }
 
 impl Workers {
@@ -24,7 +26,17 @@ impl Workers {
     /// [`Workers::start`].
     pub fn new(count: NonZeroUsize, capacity: usize) -> Workers {
         let inboxes = (0..count.get()).map(|_| Arc::new(Inbox::new(capacity))).collect();
-        Workers { inboxes, next: Arc::default() }
+        Workers { inboxes, next: Arc::default(), ledger: None }
+    }
+
+    /// The same, asking `ledger` for the topics of accounts.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Sender<ShardCommand>) -> Workers {
+        Workers { ledger: Some(ledger), ..self }
+    }
+
+    pub(super) const fn ledger(&self) -> Option<&Sender<ShardCommand>> {
+        self.ledger.as_ref()
     }
 
     /// Starts a thread for each. They ask `shards` for topics; where there are none they serve rooms

@@ -1,10 +1,12 @@
 //! One connected client: what it may be told and why it ends, without sockets.
 
+mod access;
 mod close;
 mod native;
 mod subscriptions;
 pub mod websocket;
 
+pub use access::Access;
 pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};
 pub use native::{Native, SessionLimits, canonical};
 pub use subscriptions::{Progress, Subscriptions};

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of clients. Others read through the cells, which never make anybody wait.
 
+mod account;
 mod bars;
 mod book;
 mod cell;
@@ -9,6 +10,7 @@ mod ladder;
 mod tape;
 mod ticker;
 
+pub use account::{Change, Effect, change, merged};
 pub use bars::{BarChange, Bars, Series, Traded};
 pub use book::{Book, BookCounts, BookError, BookStatus, LevelChange};
 pub use cell::{Board, BookSnapshot, Cell, Published, SymbolCells, TickerSnapshot};

@@ -4,5 +4,5 @@ mod command;
 mod private;
 mod update;
 
-pub use command::{error, listed, pong, read, subscribed, unsubscribed};
+pub use command::{error, listed, pong, read, renewed, subscribed, unsubscribed};
 pub use update::encode;

@@ -1,6 +1,7 @@
 //! What a market's server answers, address by address: a file for each group of them.
 
 mod native;
+mod publish;
 mod status;
 
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use crate::auth::{Grant, Tokens, audit};
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::engine::Engine;
-use crate::session::SessionLimits;
+use crate::session::{Access, SessionLimits};
 
 /// A market's engine and what its addresses are answered from.
 pub struct Market {
@@ -26,6 +27,7 @@ pub struct Market {
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
     tokens: Arc<Tokens>,
+    publish_bytes: usize,
 }
 
 impl Market {
@@ -38,12 +40,24 @@ impl Market {
             messages_per_second: count(limits.messages_per_second),
             messages_burst: count(limits.messages_burst),
         };
-        Market { engine, session, needs_data: config.source != Source::None, tokens }
+        Market {
+            engine,
+            session,
+            needs_data: config.source != Source::None,
+            tokens,
+            publish_bytes: config.publish.bytes.get(),
+        }
     }
 
     /// The engine, to be shut down when nothing is answered any more.
     pub fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// What who came with this grant may hear.
+    fn access(&self, grant: Option<Grant>) -> Access {
+        let (accounts, rooms) = (self.engine.accounts().clone(), self.engine.rooms().clone());
+        Access::new(accounts, rooms, self.tokens.clone(), grant)
     }
 
     /// Who asks. No token is nobody; a wrong one is refused, never treated as none.
@@ -68,6 +82,8 @@ impl Routes for Market {
             (&Method::GET, "/v1/ws") => self.native(request, peer, door),
             (&Method::GET, "/healthz") => self.health(),
             (&Method::GET, "/readyz") => self.readiness(door),
+            (&Method::POST, "/publish") => self.publish(request, peer).await,
+            (_, "/publish") => wrong_method("POST"),
             (_, "/v1/ws" | "/healthz" | "/readyz") => wrong_method("GET"),
             _ => {
                 let message = "there are /v1/ws (WebSocket), /healthz and /readyz here";
