@@ -29,6 +29,9 @@ cargo clippy --all-targets --locked -- -D warnings
 step "tests"
 cargo test --locked
 
+step "the page, in a browser"
+bash tests/browser/run.sh
+
 step "benches, once each"
 cargo test --benches --locked
 

@@ -12,6 +12,7 @@ mod token;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,6 +88,9 @@ pub struct ServeArgs {
     /// Development mode; on loopback addresses only
     #[arg(long)]
     pub dev: bool,
+    /// Serve a live page of the market at /
+    #[arg(long)]
+    pub page: bool,
     /// Events a second of the simulated source, over all symbols [default: 2000]
     #[arg(long, value_name = "NUMBER")]
     pub rate: Option<String>,
@@ -108,13 +112,14 @@ impl ServeArgs {
     }
 
     fn flags(&self) -> Vec<FlagValue> {
-        let dev = self.dev.then(|| "true".to_owned());
+        let [dev, page] = [self.dev, self.page].map(|given| given.then(|| "true".to_owned()));
         let given = [
             ("--listen", &self.listen),
             ("--source", &self.source),
             ("--symbols", &self.symbols),
             ("--data-dir", &self.data_dir),
             ("--dev", &dev),
+            ("--page", &page),
             ("--rate", &self.rate),
             ("--seed", &self.seed),
             ("--worker-threads", &self.worker_threads),
@@ -283,11 +288,19 @@ pub struct DemoArgs {
 }
 
 impl DemoArgs {
-    /// The settings of the demo: the defaults with the simulated source.
+    /// The settings of the demo: the defaults with the simulated source, its past, and the page.
     pub fn config(&self) -> Config {
-        Config { listen: self.listen, source: Source::Simulated, ..Config::default() }
+        let mut config =
+            Config { listen: self.listen, source: Source::Simulated, page: true, ..Config::default() };
+        config.simulated.history = DEMO_HISTORY;
+        config.bars.kept = DEMO_BARS;
+        config
     }
 }
+
+/// Minutes of the past that the demo's chart begins with, and room for them and a day more.
+const DEMO_HISTORY: usize = 1_380;
+const DEMO_BARS: NonZeroUsize = const { NonZeroUsize::new(3_000).unwrap() };
 
 fn read_market(text: &str) -> Result<BinanceMarket, String> {
     const RECORDABLE: &str = "binance, binance-us, binance-usdm and binance-coinm can be recorded";

@@ -63,9 +63,7 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub fn demo(config: &Config) -> Result<(), ServeError> {
     run(config, |address| {
-        println!(
-            "A simulated exchange is served at ws://{address}/v1/ws. Look at it from another terminal:\n"
-        );
+        println!("A simulated exchange: look at it at http://{address}/ or, from another terminal, with\n");
         for topic in ["ticker:*", "book:BTCUSDT:10:100ms", "trades:BTCUSDT kline:BTCUSDT:1m"] {
             println!("  cargo run --release -- tail {topic} --url ws://{address}/v1/ws");
         }

@@ -31,6 +31,7 @@ fn serve_offers_exactly_the_flags_that_knobs_name() {
         data_dir: Some(String::new()),
         config: Some(PathBuf::new()),
         dev: true,
+        page: true,
         rate: Some(String::new()),
         seed: Some(String::new()),
         worker_threads: Some(String::new()),
@@ -52,10 +53,9 @@ fn serve_offers_exactly_the_flags_that_knobs_name() {
 fn the_help_of_serve_tells_the_real_defaults() {
     let mut command = Cli::command();
     let serve = command.find_subcommand_mut("serve").unwrap();
-    for knob in KNOBS
-        .iter()
-        .filter(|knob| !["--symbols", "--data-dir", "--dev"].contains(&knob.flag.unwrap_or("--dev")))
-    {
+    for knob in KNOBS.iter().filter(|knob| {
+        !["--symbols", "--data-dir", "--dev", "--page"].contains(&knob.flag.unwrap_or("--dev"))
+    }) {
         let long = knob.flag.unwrap().trim_start_matches("--");
         let flag = serve.get_arguments().find(|arg| arg.get_long() == Some(long)).unwrap();
         let help = flag.get_help().unwrap().to_string();

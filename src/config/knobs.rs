@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 54] = [
+pub const KNOBS: [Knob; 56] = [
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -75,6 +75,8 @@ pub const KNOBS: [Knob; 54] = [
     knob("allowed_origins", Setting::Origins(|c| &mut c.allowed_origins),
         "The web pages that may connect, as origins (`https://example.com`); in the environment separated by commas.")
         .variable("CLIENT_URL").unset("any"),
+    knob("page", Setting::Switch(|c| &mut c.page),
+        "Whether a live page of the market is served at `/`. Off where the server is for programs alone; `demo` turns it on.").flag("--page"),
     knob("log", Setting::LogFilter(|c| &mut c.log),
         "Which log lines are written: a level, or levels per module such as `tickcast=debug,warn`.").variable("RUST_LOG"),
     knob("log_format", Setting::LogFormat(|c| &mut c.log_format),
@@ -86,6 +88,8 @@ pub const KNOBS: [Knob; 54] = [
         "Events a second over all symbols. The default is a lively market of a few symbols.").flag("--rate"),
     knob("simulated.symbols", whole(Count(|c| &mut c.simulated.symbols), "", 1, 10_000),
         "How many symbols the simulator makes up when `symbols` names none."),
+    knob("simulated.history", whole(Amount(|c| &mut c.simulated.history), " of minutes", 0, 1_380),
+        "Minutes of trading that the simulator makes up for the time before it opens, so that a chart has a past: four trades a minute and symbol. At most 23 hours, since trades of more than a day ago are refused."),
 
     knob("replay.speed", Setting::Speed(|c| &mut c.replay.speed),
         "How many times faster than life a recording is played; `max` does not wait at all."),
@@ -106,7 +110,7 @@ pub const KNOBS: [Knob; 54] = [
     knob("bars.grace_ms", whole(Time(|c| &mut c.bars.grace), MS, 0, MINUTE_MS),
         "How long after its boundary a bar waits for trades that are still on their way. Longer closes bars later, shorter makes more corrections. A replay waits for none."),
     knob("bars.kept", whole(Count(|c| &mut c.bars.kept), " of bars", 1, 100_000),
-        "Closed bars kept in memory per symbol and each of the ten intervals: what a chart can ask for, and how late a trade may come."),
+        "Closed bars kept in memory per symbol and each of the ten intervals: what a chart can ask for, and how late a trade may come. Each takes about 170 bytes; a page of charts wants 500 or more."),
     knob("bars.most_flat_bars", whole(Amount(|c| &mut c.bars.most_flat_bars), " of bars", 0, 100_000),
         "Bars without a trade that are filled in at once after a pause: a day of minutes. A longer pause leaves a gap instead of a flood."),
 

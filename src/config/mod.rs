@@ -45,6 +45,8 @@ pub struct Config {
     pub dev: bool,
     /// Origins that browsers may connect from; none is any.
     pub allowed_origins: Vec<String>,
+    /// Whether the page is served.
+    pub page: bool,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -97,6 +99,8 @@ pub struct Simulated {
     pub rate: NonZeroUsize,
     /// How many symbols it makes up when none are named.
     pub symbols: NonZeroUsize,
+    /// Minutes of trading that it makes up for the time before it opens.
+    pub history: usize,
 }
 
 /// `[replay]`: how recordings are played.
@@ -276,9 +280,10 @@ impl Default for Config {
             data_dir: None,
             dev: false,
             allowed_origins: Vec::new(),
+            page: false,
             log: "info".into(),
             log_format: LogFormat::Text,
-            simulated: Simulated { seed: 1, rate: at_least_one(2_000), symbols: at_least_one(4) },
+            simulated: Simulated { seed: 1, rate: at_least_one(2_000), symbols: at_least_one(4), history: 0 },
             replay: Replay { speed: ReplaySpeed::Times(NonZeroUsize::MIN) },
             binance: Binance {
                 ws_url: None,

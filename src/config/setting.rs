@@ -244,7 +244,7 @@ fn names(given: Given<'_>) -> Result<Vec<String>, Mismatch> {
     let fits = |name: &&str| {
         !name.is_empty() && name.len() <= 64 && !name.contains(|c: char| c.is_whitespace() || c.is_control())
     };
-    let list = given.list().filter(|list| list.iter().all(|name| fits(name)));
+    let list = given.list().filter(|list| list.iter().all(fits));
     Ok(list.ok_or(wrong)?.into_iter().map(str::to_owned).collect())
 }
 

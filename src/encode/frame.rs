@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 /// A complete server-to-client WebSocket frame (RFC 6455, section 5.2), unmasked.
 ///
-/// Invariants: `bytes` is one whole final frame and its first `header` bytes are the header; nothing
-/// about a client is inside, so that a clone (a reference count) serves each receiver, and long
-/// polling uses the same buffer past its header.
+/// Invariants: `bytes` is one whole final frame, or several ([`Frame::texts`]), and its first
+/// `header` bytes are the header of the first; nothing about a client is inside, so that a clone (a
+/// reference count) serves each receiver, and long polling uses the same buffer past its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     bytes: Bytes,
@@ -59,6 +59,42 @@ impl Frame {
     /// The message alone, sharing this frame's buffer.
     pub fn payload_bytes(&self) -> Bytes {
         self.bytes.slice(usize::from(self.header)..)
+    }
+
+    /// Several text messages for the same receivers, which go out together and in order: `write`
+    /// appends the payload of each one of `messages`.
+    ///
+    /// [`Frame::payload`] is that of the first of them.
+    pub fn texts<T>(
+        messages: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(T, &mut Vec<u8>),
+    ) -> Option<Frame> {
+        let mut messages = messages.into_iter();
+        let first = messages.next()?;
+        let first = Frame::text(EXPECTED, |out| write(first, out));
+        let Some(second) = messages.next() else { return Some(first) };
+        let mut bytes = first.bytes.to_vec();
+        for message in std::iter::once(second).chain(messages) {
+            bytes.extend_from_slice(Frame::text(EXPECTED, |out| write(message, out)).bytes());
+        }
+        Some(Frame { bytes: Bytes::from(bytes), header: first.header })
+    }
+
+    /// The messages in bytes that were written as frames, each sharing the buffer.
+    pub fn messages_in(bytes: &Bytes) -> impl Iterator<Item = (Opcode, Bytes)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let frame = bytes.get(at..)?;
+            let opcode = Opcode::from_bits(frame.first()? & !FIN)?;
+            let (header, length) = match *frame.get(1)? {
+                126 => (4, u64::from(u16::from_be_bytes(*frame.get(2..)?.first_chunk()?))),
+                127 => (10, u64::from_be_bytes(*frame.get(2..)?.first_chunk()?)),
+                short => (2, u64::from(short)),
+            };
+            let start = at + header;
+            at = start + usize::try_from(length).ok()?;
+            Some((opcode, bytes.slice(start..at)))
+        })
     }
 
     fn data(opcode: Opcode, capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Frame {
@@ -143,6 +179,9 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
+/// About how long one of several messages is.
+const EXPECTED: usize = 192;
+
 /// The longest header that a server writes.
 const HEAD_ROOM: usize = 10;
 
@@ -203,6 +242,25 @@ mod tests {
         assert_eq!(frame.payload().as_ptr(), written_at);
         assert_eq!(frame.clone().payload().as_ptr(), written_at);
         assert_eq!(frame.payload_bytes().as_ptr(), written_at);
+    }
+
+    #[test]
+    fn the_messages_of_a_frame_are_found_again_without_a_copy() {
+        let lengths = [0, 125, 126, 65_536];
+        let write = |length, out: &mut Vec<u8>| out.resize(out.len() + length, b'x');
+        let frame = Frame::texts(lengths, write).unwrap();
+        let found: Vec<_> = Frame::messages_in(frame.bytes()).collect();
+        assert_eq!(found.iter().map(|(_, message)| message.len()).collect::<Vec<_>>(), lengths);
+        assert!(
+            found
+                .iter()
+                .all(|(opcode, message)| *opcode == Opcode::Text && message.iter().all(|&b| b == b'x'))
+        );
+        let single = Frame::texts([3], write).unwrap();
+        assert_eq!(single, text(b"xxx"));
+        let (_, message) = Frame::messages_in(single.bytes()).next().unwrap();
+        assert_eq!(message.as_ptr(), single.payload().as_ptr());
+        assert_eq!(Frame::texts([], write), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! ```
 //! All queues are bounded; whoever finds one full waits, back to the venue's socket.
 
+mod history;
 pub mod ledger;
 mod publisher;
 mod shard;
@@ -22,6 +23,7 @@ use crossbeam_channel::Sender;
 use crossbeam_queue::ArrayQueue;
 use tracing::error;
 
+pub use history::{History, NoHistory};
 use ledger::{Ledger, LedgerInput, LedgerThread};
 pub use publisher::{Published, Publisher, Rejected};
 use shard::{ShardInput, ShardThread, WorkerOutlet};
@@ -47,6 +49,7 @@ pub struct Engine {
     rooms: Arc<Rooms>,
     publisher: Publisher,
     ledger: Sender<LedgerInput>,
+    history: History,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -120,7 +123,20 @@ impl Engine {
         let sink = EngineSink::new(shards.clone(), spare.clone());
         let most = config.publish.objects.get();
         let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, most);
-        Ok(Engine { symbols, board, shards, spare, workers, accounts, rooms, publisher, ledger, threads })
+        let history = History::new(commands);
+        Ok(Engine {
+            symbols,
+            board,
+            shards,
+            spare,
+            workers,
+            accounts,
+            rooms,
+            publisher,
+            ledger,
+            history,
+            threads,
+        })
     }
 
     /// Where a source puts what it understood. Each source has its own.
@@ -136,6 +152,11 @@ impl Engine {
     /// The present book and ticker of every symbol, to be read from any thread without a lock.
     pub fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    /// Where the past of symbols is asked for.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The workers, which take clients over.

@@ -51,6 +51,13 @@ impl ShardThread {
                 match command {
                     ShardCommand::Join(join) => self.shard.join(now, &join, &mut out),
                     ShardCommand::Leave(leave) => self.shard.leave(leave),
+                    // Who asked may be gone by now.
+                    ShardCommand::Bars(symbol, wanted, answer) => {
+                        let _ = answer.send(self.shard.past_bars(symbol, &wanted));
+                    }
+                    ShardCommand::Trades(symbol, most, answer) => {
+                        let _ = answer.send(self.shard.past_trades(symbol, most));
+                    }
                 }
             }
             for input in self.inputs.try_iter().take(TURN) {

@@ -12,12 +12,12 @@ use tracing::{error, info};
 use super::{Engine, EngineSink, named};
 use crate::clock::Clock;
 use crate::config::{BinanceMarket, Config, ReplaySpeed, Source};
-use crate::ingest::FeedError;
 use crate::ingest::binance::{Feed, Market, UnknownSymbols};
 use crate::ingest::live::{self, DepthSpeed, LiveConfig, LiveCounters, LiveError, Tapped};
 use crate::ingest::recording::{RecordingError, Replay};
 use crate::ingest::simulate::{BadExchange, Exchange, SimulateConfig, numbered};
-use crate::market::{Millis, Symbols};
+use crate::ingest::{FeedError, Sink};
+use crate::market::{Event, Millis, Symbols};
 
 /// A source that runs, until it is stopped or comes to its end.
 pub struct RunningSource {
@@ -57,7 +57,8 @@ impl RunningSource {
             Source::None => None,
             Source::Simulated => {
                 let exchange = Exchange::new(&simulate_config(config), Clock::start().now())?;
-                Some(Box::new(move || simulate(exchange, symbols, sink, &stopped)))
+                let past = config.simulated.history;
+                Some(Box::new(move || simulate(exchange, past, symbols, sink, &stopped)))
             }
             Source::Binance(market) => {
                 let live = live_config(config, *market);
@@ -94,7 +95,7 @@ impl RunningSource {
 pub fn follow(
     config: LiveConfig,
     symbols: Arc<Symbols>,
-    sink: impl crate::ingest::Sink,
+    sink: impl Sink,
     tap: impl FnMut(Tapped<'_>),
     stop: watch::Receiver<bool>,
 ) -> Result<(), SourceError> {
@@ -138,6 +139,7 @@ fn simulate_config(config: &Config) -> SimulateConfig {
 
 fn simulate(
     mut exchange: Exchange,
+    past: usize,
     symbols: Arc<Symbols>,
     mut sink: EngineSink,
     stop: &watch::Receiver<bool>,
@@ -148,10 +150,16 @@ fn simulate(
         let bad = |error| FeedError::BadSymbol { symbol: symbol.clone(), error };
         symbols.add(symbol).map_err(bad)?;
     }
+    let symbols_of_past = symbols.clone();
     let mut feed = Feed::new(Market::Spot, symbols, UnknownSymbols::Refuse);
     let now = clock.now();
     // The scales come first: a book that has begun without one keeps all decimals that came.
     feed.exchange_info(now, &mut exchange.exchange_info(), &mut sink)?;
+    exchange.past(past, now, |name, trade| {
+        if let Some(symbol) = symbols_of_past.with(|table| table.id(name)) {
+            sink.put(symbol, now, Event::Trade(trade));
+        }
+    });
     for name in &names {
         if let Some(mut depth) = exchange.depth(name) {
             feed.depth(now, name, &mut depth, &mut sink)?;

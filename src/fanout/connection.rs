@@ -1,7 +1,7 @@
 //! One connection: its socket, what waits for it, and its conversation.
 
-use std::cell::{Cell, RefCell};
-use std::io::{ErrorKind, IoSlice};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 
@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::audience::Seat;
+use super::mailbox::Mailbox;
 use super::{Outbox, Pushed, WorkerConfig};
 use crate::encode::Frame;
 use crate::market::Millis;
@@ -18,7 +19,10 @@ use crate::session::{Action, Closing, Conversation, Said, SessionEnd, Subscripti
 /// One client's connection. Belongs to one worker's thread; nobody else touches it.
 pub(super) struct Connection {
     pub(super) id: u64,
-    pub(super) stream: TcpStream,
+    /// Its WebSocket. A session that began with polling has none until it has moved to one.
+    pub(super) stream: OnceCell<TcpStream>,
+    /// Where a session that began with polling is reached.
+    pub(super) mailbox: Option<Box<Mailbox>>,
     pub(super) subscriptions: RefCell<Subscriptions>,
     pub(super) seat: Cell<Option<Seat>>,
     /// Something changed that its task has to see to.
@@ -30,7 +34,7 @@ pub(super) struct Connection {
     pub(super) unsettled: Cell<bool>,
     pub(super) conversation: RefCell<Box<dyn Conversation>>,
     pub(super) outbox: RefCell<Outbox>,
-    reader: RefCell<Reader>,
+    pub(super) reader: RefCell<Reader>,
     pub(super) closing: Cell<Closing>,
     /// How many topics wait for what they missed.
     pub(super) behind: Cell<usize>,
@@ -39,12 +43,16 @@ pub(super) struct Connection {
     ended: Cell<bool>,
     heard: Cell<Millis>,
     pinged: Cell<bool>,
-    progress: Cell<Millis>,
+    /// Whether its conversation asks by itself whether the client is there.
+    has_heartbeat: bool,
+    pub(super) progress: Cell<Millis>,
     /// When the conversation was last said to be due; [`Millis::MAX`] is never.
     pub(super) due: Cell<Millis>,
     /// Whether that time has come.
     pub(super) is_due: Cell<bool>,
     pub(super) limit: usize,
+    /// The longest message of the client.
+    pub(super) message_bytes: usize,
     /// Gives the connection's place back when it goes.
     _place: Box<dyn Send>,
 }
@@ -52,15 +60,19 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(
         id: u64,
-        stream: TcpStream,
+        stream: Option<TcpStream>,
         conversation: Box<dyn Conversation>,
+        mailbox: Option<Mailbox>,
         config: &WorkerConfig,
         now: Millis,
         place: Box<dyn Send>,
     ) -> Connection {
+        let message_bytes = conversation.most_bytes().unwrap_or(config.message_bytes);
         Connection {
             id,
-            stream,
+            stream: stream.map(OnceCell::from).unwrap_or_default(),
+            mailbox: mailbox.map(Box::new),
+            has_heartbeat: conversation.has_heartbeat(),
             subscriptions: RefCell::default(),
             seat: Cell::new(None),
             wake: Notify::new(),
@@ -69,7 +81,7 @@ impl Connection {
             unsettled: Cell::new(false),
             conversation: RefCell::new(conversation),
             outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
-            reader: RefCell::new(Reader::new(config.message_bytes, Compression::Off)),
+            reader: RefCell::new(Reader::new(message_bytes, Compression::Off)),
             closing: Cell::new(Closing::Open),
             behind: Cell::new(0),
             over: Cell::new(false),
@@ -80,6 +92,7 @@ impl Connection {
             due: Cell::new(Millis::MAX),
             is_due: Cell::new(false),
             limit: config.outbox_bytes,
+            message_bytes,
             _place: place,
         }
     }
@@ -89,6 +102,7 @@ impl Connection {
     #[inline]
     pub(super) fn keeps_up(&self) -> bool {
         !self.blocked.get()
+            && self.stream.get().is_some()
             && self.behind.get() == 0
             && self.closing.get() == Closing::Open
             && self.outbox.borrow().is_empty()
@@ -98,7 +112,8 @@ impl Connection {
     /// not take is the caller's to [`Connection::keep`].
     #[inline]
     pub(super) fn write(&self, bytes: &[u8], now: Millis) -> usize {
-        match self.stream.try_write(bytes) {
+        let Some(stream) = self.stream.get() else { return 0 };
+        match stream.try_write(bytes) {
             Ok(written) => {
                 self.progress.set(now);
                 if written < bytes.len() {
@@ -132,14 +147,25 @@ impl Connection {
 
     /// Writes what waits, as far as the socket takes it, in as few calls as can be.
     pub(super) fn flush(&self, now: Millis) {
+        match (self.stream.get(), &self.mailbox) {
+            (Some(stream), _) => self.flush_to(stream, now),
+            (None, Some(mailbox)) => self.flush_mailbox(mailbox, now),
+            (None, None) => {}
+        }
+        if self.behind.get() > 0 && self.outbox.borrow().has_caught_up() {
+            self.wake.notify_one();
+        }
+    }
+
+    fn flush_to(&self, stream: &TcpStream, now: Millis) {
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() && !self.blocked.get() {
             let written = match outbox.only() {
-                Some(bytes) => self.stream.try_write(bytes),
+                Some(bytes) => stream.try_write(bytes),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let filled = outbox.fill(&mut slices);
-                    self.stream.try_write_vectored(&slices[..filled])
+                    stream.try_write_vectored(&slices[..filled])
                 }
             };
             match written {
@@ -153,9 +179,23 @@ impl Connection {
             }
         }
         if outbox.is_empty() && matches!(self.closing.get(), Closing::Done { .. }) {
-            self.end_our_half();
-        } else if self.behind.get() > 0 && outbox.has_caught_up() {
-            self.wake.notify_one();
+            self.end_our_half(stream);
+        }
+    }
+
+    /// Waits until the socket has something to read; for ever where there is none yet.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self.stream.get() {
+            Some(stream) => stream.readable().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the socket takes something again.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self.stream.get() {
+            Some(stream) => stream.writable().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -171,9 +211,12 @@ impl Connection {
         }
     }
 
-    /// When the conversation wants to be looked at, where that is sooner than was known.
+    /// When the conversation, or the way to it, wants to be looked at, where that is sooner than was
+    /// known.
     pub(super) fn take_sooner(&self) -> Option<Millis> {
-        let due = self.conversation.borrow().next_due().filter(|due| *due < self.due.get())?;
+        let move_due = self.mailbox.as_ref().and_then(|mailbox| mailbox.transport.borrow().next_due());
+        let due = self.conversation.borrow().next_due().into_iter().chain(move_due).min();
+        let due = due.filter(|due| *due < self.due.get())?;
         self.due.set(due);
         Some(due)
     }
@@ -185,8 +228,9 @@ impl Connection {
         scratch: &mut [u8],
         actions: &mut Vec<Action>,
     ) -> Result<(), SessionEnd> {
+        let Some(stream) = self.stream.get() else { return Ok(()) };
         for _ in 0..READS_A_TURN {
-            match self.stream.try_read(scratch) {
+            match stream.try_read(scratch) {
                 Ok(0) => return Err(SessionEnd::PeerLeft),
                 Ok(length) => self.take(now, &mut scratch[..length], actions)?,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -210,20 +254,21 @@ impl Connection {
         let (mut pong, mut closed) = (None, None);
         let mut conversation = self.conversation.borrow_mut();
         let mut topics = self.subscriptions.borrow_mut();
+        let mut hear = |said: Said<'_>| {
+            if !self.is_for_the_move(said) {
+                conversation.receive(now, said, &mut topics, actions);
+            }
+        };
         let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| match message {
-            Message::Text(text) if open => {
-                conversation.receive(now, Said::Text(text), &mut topics, actions);
-            }
-            Message::Binary(bytes) if open => {
-                conversation.receive(now, Said::Binary(bytes), &mut topics, actions);
-            }
+            Message::Text(text) if open => hear(Said::Text(text)),
+            Message::Binary(bytes) if open => hear(Said::Binary(bytes)),
             // One call may bring many pings: the last is answered (RFC 6455, section 5.5.3).
             Message::Ping(payload) => pong = Some(Frame::pong(payload)),
             Message::Close { code, .. } => closed = Some(code),
             Message::Text(_) | Message::Binary(_) | Message::Compressed { .. } | Message::Pong(_) => {}
         });
         drop((conversation, topics));
-        if let (Some(pong), true) = (pong, open) {
+        if let (Some(pong), true) = (pong, open && self.stream.get().is_some()) {
             self.reply(&pong)?;
         }
         fed.map_err(SessionEnd::Violation)?;
@@ -232,6 +277,9 @@ impl Connection {
 
     /// Ends the session: the peer is told, as far as it can hear, and the socket goes.
     pub(super) fn end(&self, end: &SessionEnd, now: Millis) {
+        if let (None, Some(mailbox)) = (self.stream.get(), &self.mailbox) {
+            return self.end_polling(mailbox, end, now);
+        }
         let mut closing = self.closing.get();
         let frame = match end {
             SessionEnd::PeerClosed { code } => closing.peer_closed(*code, now),
@@ -239,6 +287,7 @@ impl Connection {
             | SessionEnd::PeerLeft
             | SessionEnd::Silent
             | SessionEnd::Violation(_)
+            | SessionEnd::Misspoken(_)
             | SessionEnd::TokenExpired
             | SessionEnd::TooSlow { .. }
             | SessionEnd::ShuttingDown { .. }
@@ -283,7 +332,7 @@ impl Connection {
         };
         if is_gone {
             self.end(&SessionEnd::Silent, now);
-        } else if nothing_waits && !self.pinged.get() && silent > config.ping {
+        } else if nothing_waits && !self.has_heartbeat && !self.pinged.get() && silent > config.ping {
             self.pinged.set(true);
             if self.reply(&Frame::ping(&[])).is_ok() {
                 self.flush(now);
@@ -302,11 +351,11 @@ impl Connection {
     }
 
     /// All is said: the peer sees the end of the stream, and ends its half.
-    fn end_our_half(&self) {
+    fn end_our_half(&self, stream: &TcpStream) {
         if self.ended.replace(true) {
             return;
         }
-        let socket = self.stream.as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
+        let socket = stream.as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
         if socket.and_then(|socket| socket.shutdown(Shutdown::Write)).is_err() {
             self.finish();
         }
@@ -317,7 +366,7 @@ impl Connection {
         self.wake.notify_one();
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.over.set(true);
         self.wake.notify_one();
     }

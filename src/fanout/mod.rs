@@ -8,18 +8,25 @@ mod audience;
 mod connection;
 mod delivery;
 mod inbox;
+mod life;
+mod mailbox;
 mod outbox;
 mod round;
+mod session;
 mod timers;
 mod worker;
 mod workers;
 
 pub use inbox::{Closed, Inbox};
+pub use mailbox::{Asked, NewSession, Polled};
 pub use outbox::{Outbox, Pushed};
-pub use worker::{NewConnection, ToWorker, WorkerConfig, run};
+pub use worker::{MakeConversation, NewConnection, ToWorker, WorkerConfig, run};
 pub use workers::Workers;
 
-use crate::shard::{Join, Leave};
+use tokio::sync::oneshot;
+
+use crate::market::SymbolId;
+use crate::shard::{BarsWanted, Join, Leave, PastBars, PastTrades};
 
 /// What a worker asks of a shard.
 #[derive(Debug)]
@@ -28,4 +35,8 @@ pub enum ShardCommand {
     Join(Join),
     /// Somebody no longer does.
     Leave(Leave),
+    /// Somebody asks for a symbol's bars.
+    Bars(SymbolId, BarsWanted, oneshot::Sender<PastBars>),
+    /// Somebody asks for so many of a symbol's last trades.
+    Trades(SymbolId, usize, oneshot::Sender<PastTrades>),
 }

@@ -92,6 +92,13 @@ impl Outbox {
         }
     }
 
+    /// Takes all frames out. Only where none was begun: a poll takes them whole.
+    pub fn take_all(&mut self) -> VecDeque<Bytes> {
+        debug_assert_eq!(self.written, 0);
+        self.bytes = 0;
+        std::mem::take(&mut self.frames)
+    }
+
     /// Lets go of every frame of which nothing was written yet.
     pub fn drop_unbegun(&mut self) {
         let begun = usize::from(self.written > 0);

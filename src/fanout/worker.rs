@@ -9,16 +9,17 @@ use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::connection::Connection;
+use super::mailbox::{Asked, Mailbox, NewSession};
 use super::round::{Frames, Round};
 use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
-use crate::dialect::Channel;
 use crate::market::Millis;
-use crate::session::{Action, Conversation, Progress, SessionEnd};
+use crate::session::engineio::Sid;
+use crate::session::{Conversation, Progress, SessionEnd};
 use crate::shard::{Broadcast, Joined};
 
 /// How a worker treats its connections.
@@ -36,10 +37,22 @@ pub struct WorkerConfig {
     pub stalled: Millis,
 }
 
+/// Makes a client's side of its conversation, on the thread and at the time of its worker.
+pub type MakeConversation = Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>;
+
 /// What a worker is told.
 pub enum ToWorker {
     /// A client came.
     Connect(NewConnection),
+    /// A session begins with polling.
+    Open(Box<NewSession>),
+    /// A request for a session that began with polling.
+    Ask {
+        /// Which.
+        sid: Sid,
+        /// What for.
+        asked: Asked,
+    },
     /// A frame for the subscribers of a topic.
     Broadcast(Broadcast),
     /// The beginning of a subscription.
@@ -52,14 +65,20 @@ pub enum ToWorker {
     },
 }
 
+impl From<NewConnection> for ToWorker {
+    fn from(connection: NewConnection) -> ToWorker {
+        ToWorker::Connect(connection)
+    }
+}
+
 /// A client whose upgrade is done.
 pub struct NewConnection {
     /// The socket, not blocking.
     pub stream: std::net::TcpStream,
     /// What was read behind the upgrade request.
     pub early: Vec<u8>,
-    /// Makes its side of the conversation, on the worker's thread and at the worker's time.
-    pub conversation: Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>,
+    /// Makes its side of the conversation.
+    pub conversation: MakeConversation,
     /// Held as long as the connection lives.
     pub place: Box<dyn Send>,
 }
@@ -73,7 +92,9 @@ pub(super) struct Worker {
     pub(super) workers: Workers,
     clock: RefCell<Clock>,
     pub(super) connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
-    round: RefCell<Round>,
+    /// Those of them that began with polling, by the name that requests use.
+    pub(super) sessions: RefCell<FxHashMap<Sid, Rc<Connection>>>,
+    pub(super) round: RefCell<Round>,
     dirty: RefCell<Vec<Rc<Connection>>>,
     pub(super) timers: Timers,
     scratch: RefCell<Vec<u8>>,
@@ -100,6 +121,7 @@ pub fn run(
         workers,
         clock: RefCell::new(Clock::start()),
         connections: RefCell::default(),
+        sessions: RefCell::default(),
         round: RefCell::new(Round::new()),
         dirty: RefCell::default(),
         timers: Timers::default(),
@@ -158,6 +180,8 @@ impl Worker {
             ToWorker::Broadcast(broadcast) => self.broadcast(broadcast),
             ToWorker::Joined(joined) => self.joined(joined),
             ToWorker::Connect(connection) => self.connect(connection),
+            ToWorker::Open(session) => self.open(*session),
+            ToWorker::Ask { sid, asked } => self.asked(sid, asked),
             ToWorker::ShutDown { until } => self.shut_down(until),
         }
     }
@@ -191,7 +215,7 @@ impl Worker {
     }
 
     /// The connection's topics changed: before the next broadcast it is seated anew.
-    fn unsettle(&self, connection: &Rc<Connection>) {
+    pub(super) fn unsettle(&self, connection: &Rc<Connection>) {
         if !connection.unsettled.replace(true) {
             self.round.borrow_mut().unsettled.push(connection.clone());
         }
@@ -202,101 +226,39 @@ impl Worker {
             Ok(stream) => stream,
             Err(error) => return warn!(%error, "a connection could not be taken over"),
         };
-        let (id, now) = (self.next_id.get(), self.now());
-        self.next_id.set(id + 1);
+        let now = self.now();
         let conversation = (new.conversation)(now);
-        let connection = Rc::new(Connection::new(id, stream, conversation, &self.config, now, new.place));
-        if self.until.get().is_some() {
+        let connection = self.adopt(Some(stream), conversation, None, new.place);
+        if self.is_shutting_down() {
             connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
         }
-        self.connections.borrow_mut().insert(id, connection.clone());
         tokio::task::spawn_local(self.clone().converse(connection, new.early));
     }
 
-    /// The life of one connection: what it says, and what it can take again.
-    async fn converse(self: Rc<Worker>, connection: Rc<Connection>, mut early: Vec<u8>) {
-        let mut actions = Vec::new();
-        connection.begin(&mut actions);
-        let taken = match early.is_empty() {
-            true => Ok(()),
-            false => connection.take(self.now(), &mut early, &mut actions),
-        };
-        self.act(&connection, &mut actions, taken).await;
-        drop(early);
-        self.schedule(&connection);
-        while !connection.is_over() {
-            // All three branches may be dropped at any time without losing anything.
-            tokio::select! {
-                ready = connection.stream.readable() => {
-                    let read = match ready {
-                        Ok(()) => connection.read(self.now(), &mut self.scratch.borrow_mut(), &mut actions),
-                        Err(error) => Err(SessionEnd::Io(error)),
-                    };
-                    self.act(&connection, &mut actions, read).await;
-                }
-                ready = connection.stream.writable(), if connection.blocked.get() => {
-                    connection.blocked.set(false);
-                    match ready {
-                        Ok(()) => connection.flush(self.now()),
-                        Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
-                    }
-                }
-                () = connection.wake.notified() => {}
-            }
-            if connection.is_due.replace(false) {
-                connection.advance(self.now(), &mut actions);
-                self.act(&connection, &mut actions, Ok(())).await;
-            }
-            self.schedule(&connection);
-            for (channel, since) in connection.take_caught_up() {
-                self.join(&connection, channel, None, Some(since)).await;
-            }
-        }
-        self.forget(&connection).await;
-    }
-
-    /// Does what a client's messages asked for, then ends the session if they were its last.
-    async fn act(
+    /// Makes a connection one of the worker's own.
+    pub(super) fn adopt(
         &self,
-        connection: &Rc<Connection>,
-        actions: &mut Vec<Action>,
-        read: Result<(), SessionEnd>,
-    ) {
-        for action in actions.drain(..) {
-            match action {
-                Action::Reply(frame) => {
-                    if let Err(end) = connection.reply(&frame) {
-                        connection.end(&end, self.now());
-                    }
-                }
-                Action::Join { channel, since } => self.join(connection, channel, since, None).await,
-                Action::Leave { channel } => {
-                    connection.recount();
-                    self.unsettle(connection);
-                    self.leave(channel).await;
-                }
-                Action::Publish(broadcast) => self.publish(broadcast).await,
-                Action::End(end) => connection.end(&end, self.now()),
-            }
-        }
-        match read {
-            Ok(()) => connection.flush(self.now()),
-            Err(end) => {
-                debug!(connection = connection.id, worker = self.id, ?end, "a session ends");
-                connection.end(&end, self.now());
-            }
-        }
+        stream: Option<TcpStream>,
+        conversation: Box<dyn Conversation>,
+        mailbox: Option<Mailbox>,
+        place: Box<dyn Send>,
+    ) -> Rc<Connection> {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        let now = self.now();
+        let connection = Connection::new(id, stream, conversation, mailbox, &self.config, now, place);
+        let connection = Rc::new(connection);
+        self.connections.borrow_mut().insert(id, connection.clone());
+        connection
     }
 
-    async fn forget(&self, connection: &Rc<Connection>) {
-        self.send_round();
-        self.round.borrow_mut().unseat(connection);
-        self.connections.borrow_mut().remove(&connection.id);
-        let channels: Vec<Channel> =
-            connection.subscriptions.borrow().iter().map(|(channel, _)| channel).collect();
-        for channel in channels {
-            self.leave(channel).await;
-        }
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.until.get().is_some()
+    }
+
+    /// The buffer that is lent to whoever reads.
+    pub(super) const fn scratch(&self) -> &RefCell<Vec<u8>> {
+        &self.scratch
     }
 
     fn mark_dirty(&self, connection: &Rc<Connection>) {
@@ -320,7 +282,7 @@ impl Worker {
         *self.dirty.borrow_mut() = dirty;
     }
 
-    fn send_round(&self) {
+    pub(super) fn send_round(&self) {
         let mut round = self.round.borrow_mut();
         if !round.is_empty() {
             let now = self.now();

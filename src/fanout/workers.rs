@@ -65,13 +65,22 @@ impl Workers {
     /// # Errors
     /// The client, when the worker's inbox is full of other things.
     pub fn connect(&self, connection: NewConnection) -> Result<(), NewConnection> {
-        let worker = self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len();
-        self.inboxes[worker].try_send(ToWorker::Connect(connection)).map_err(|message| match message {
-            ToWorker::Connect(connection) => connection,
-            ToWorker::Broadcast(_) | ToWorker::Joined(_) | ToWorker::ShutDown { .. } => {
-                unreachable!("the message comes back as it was")
+        self.inboxes[usize::from(self.next())].try_send(ToWorker::Connect(connection)).map_err(|message| {
+            match message {
+                ToWorker::Connect(connection) => connection,
+                ToWorker::Broadcast(_)
+                | ToWorker::Joined(_)
+                | ToWorker::Open(_)
+                | ToWorker::Ask { .. }
+                | ToWorker::ShutDown { .. } => unreachable!("the message comes back as it was"),
             }
         })
+    }
+
+    /// The number of the worker whose turn it is to get a client.
+    pub fn next(&self) -> u16 {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len();
+        u16::try_from(next).unwrap_or(0)
     }
 
     /// All inboxes, by the workers' numbers.

@@ -1,17 +1,17 @@
 //! Answers to HTTP requests.
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
+use super::Content;
+
 /// An answer that is whole.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Content>;
 
 /// A JSON answer that nobody may keep.
 pub fn body(status: StatusCode, value: &serde_json::Value) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(value.to_string())));
+    let mut answer = Response::new(Content::from(value.to_string()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, ORIGIN, SEC_WEBSOCKET_VERSION};
 use hyper::upgrade::Upgraded;
@@ -14,15 +13,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
+use super::Content;
 use super::admission::{Admission, Place, Refused};
 use super::answer::{Answer, error};
 use crate::config::Config;
-use crate::fanout::{NewConnection, Workers};
-use crate::market::Millis;
-use crate::session::Conversation;
-
-/// Makes a client's side of its conversation, on the thread and at the time of its worker.
-pub type MakeConversation = Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>;
+use crate::fanout::{Asked, MakeConversation, NewConnection, ToWorker, Workers};
+use crate::session::engineio::Sid;
 
 /// Lets clients in, and gives them to the workers.
 pub struct Door {
@@ -80,7 +76,7 @@ impl Door {
     /// Accepts a WebSocket for this conversation, or says why not.
     pub fn websocket(
         self: &Arc<Door>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         peer: SocketAddr,
         conversation: MakeConversation,
     ) -> Answer {
@@ -92,6 +88,25 @@ impl Door {
             Ok(place) => place,
             Err(refusal) => return refusal,
         };
+        let make =
+            move |stream, early| NewConnection { stream, early, conversation, place: Box::new(place) }.into();
+        self.upgrade(request, None, make)
+    }
+
+    /// Accepts a WebSocket for a session that is on polling, or says why not.
+    pub(super) fn takes_over(self: &Arc<Door>, request: Request<Incoming>, sid: Sid) -> Answer {
+        let make = move |stream, early| ToWorker::Ask { sid, asked: Asked::Try { stream, early } };
+        self.upgrade(request, Some(sid.worker()), make)
+    }
+
+    /// Makes an upgrade, and gives the socket with what was read behind the request to this worker, or
+    /// to the one whose turn it is.
+    fn upgrade(
+        self: &Arc<Door>,
+        mut request: Request<Incoming>,
+        worker: Option<u16>,
+        make: impl FnOnce(std::net::TcpStream, Vec<u8>) -> ToWorker + Send + 'static,
+    ) -> Answer {
         let (accepted, upgraded) = match upgrade(&mut request) {
             Ok(both) => both,
             Err(problem) => {
@@ -107,39 +122,45 @@ impl Door {
         tokio::spawn(async move {
             match upgraded.await {
                 Ok(websocket) => {
-                    hand_over(websocket.into_inner(), conversation, Box::new(place), &door).await
+                    if let Some((stream, early)) = taken_apart(websocket.into_inner()) {
+                        hand_over(make(stream, early), worker, &door).await;
+                    }
                 }
-                Err(error) => debug!(%error, %peer, "an upgrade was not finished"),
+                Err(error) => debug!(%error, "an upgrade was not finished"),
             }
         });
-        Response::from_parts(accepted.into_parts().0, Full::default())
+        Response::from_parts(accepted.into_parts().0, Content::default())
+    }
+}
+
+/// The socket of an upgraded connection, and what the client sent right behind its request: that was
+/// read with it.
+fn taken_apart(upgraded: TokioIo<Upgraded>) -> Option<(std::net::TcpStream, Vec<u8>)> {
+    let Ok(parts) = upgraded.into_inner().downcast::<TokioIo<TcpStream>>() else {
+        warn!("an upgraded connection is no TCP socket");
+        return None;
+    };
+    let early = parts.read_buf.to_vec();
+    match parts.io.into_inner().into_std() {
+        Ok(stream) => Some((stream, early)),
+        Err(error) => {
+            warn!(%error, "a connection could not be handed over");
+            None
+        }
     }
 }
 
 /// Gives the client to a worker. One whose inbox is full is asked again: under load that is
 /// nothing special.
-async fn hand_over(
-    upgraded: TokioIo<Upgraded>,
-    conversation: MakeConversation,
-    place: Box<dyn Send>,
-    door: &Weak<Door>,
-) {
-    let Ok(parts) = upgraded.into_inner().downcast::<TokioIo<TcpStream>>() else {
-        return warn!("an upgraded connection is no TCP socket");
-    };
-    // What the client sent right behind its request was read with it.
-    let early = parts.read_buf.to_vec();
-    let stream = match parts.io.into_inner().into_std() {
-        Ok(stream) => stream,
-        Err(error) => return warn!(%error, "a connection could not be handed over"),
-    };
-    let mut connection = NewConnection { stream, early, conversation, place };
+async fn hand_over(mut message: ToWorker, worker: Option<u16>, door: &Weak<Door>) {
     for _ in 0..HAND_OVERS {
         // Gone: the server goes down, and so does the connection.
         let Some(door) = door.upgrade() else { return };
-        match door.workers.connect(connection) {
+        let worker = usize::from(worker.unwrap_or_else(|| door.workers.next()));
+        let Some(inbox) = door.workers.inboxes().get(worker) else { return };
+        match inbox.try_send(message) {
             Ok(()) => return,
-            Err(back) => connection = back,
+            Err(back) => message = back,
         }
         drop(door);
         tokio::time::sleep(HAND_OVER_AGAIN).await;

@@ -2,8 +2,11 @@
 
 mod admission;
 mod answer;
+mod content;
 mod door;
+pub mod engineio;
 mod http;
+mod patience;
 mod token;
 
 use std::io;
@@ -21,10 +24,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+pub use crate::fanout::MakeConversation;
 pub use admission::{Admission, Place, Refused};
 pub use answer::{Answer, body, error, wrong_method};
-pub use door::{Door, MakeConversation};
+pub use content::Content;
+pub use door::Door;
 pub use http::Market;
+pub use patience::{Held, Patience};
 
 use crate::config::Config;
 
@@ -82,10 +88,8 @@ impl<R: Routes> Server<R> {
                 accepted = accept(&self.listener, &unfinished) => accepted,
             };
             let (shared, handshake) = (self.shared.clone(), self.handshake);
-            requests.spawn(async move {
-                let _permit = permit;
-                answer(stream, peer, shared, handshake).await;
-            });
+            let patience = Patience::new(permit, unfinished.clone());
+            requests.spawn(answer(stream, peer, shared, handshake, patience));
             while requests.try_join_next().is_some() {}
         }
         drop(self.listener);
@@ -119,12 +123,20 @@ async fn accept(
     }
 }
 
-async fn answer<R: Routes>(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared<R>>, handshake: Duration) {
+async fn answer<R: Routes>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared<R>>,
+    handshake: Duration,
+    patience: Patience,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         return debug!(%error, %peer, "a connection went as it came");
     }
-    let service = service_fn(move |request| {
+    let held = patience.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let shared = shared.clone();
+        request.extensions_mut().insert(held.clone());
         async move { Ok::<_, std::convert::Infallible>(shared.routes.answer(request, peer, &shared.door).await) }
     });
     let connection = http1::Builder::new()
@@ -135,10 +147,13 @@ async fn answer<R: Routes>(stream: TcpStream, peer: SocketAddr, shared: Arc<Shar
         .with_upgrades();
     // A whole deadline for all of it: the one of the head alone begins again with each request, so
     // that requests whose answers nobody reads would hold their place for ever.
-    match tokio::time::timeout(handshake, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, %peer, "a connection ended in the middle of a request"),
-        Err(_) => debug!(%peer, "a connection was not upgraded in time"),
+    tokio::select! {
+        ended = connection => {
+            if let Err(error) = ended {
+                debug!(%error, %peer, "a connection ended in the middle of a request");
+            }
+        }
+        () = patience.is_over(handshake) => debug!(%peer, "a connection was not upgraded in time"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io};
 
-use super::websocket::Violation;
+use super::{Misspoken, websocket::Violation};
 use crate::{encode::Frame, market::Millis};
 
 /// The WebSocket close codes that we send. After 4001 a client needs a fresh token, after the others
@@ -53,6 +53,8 @@ pub enum SessionEnd {
     Silent,
     /// The peer broke the protocol.
     Violation(Violation),
+    /// The peer broke the protocol that is spoken inside.
+    Misspoken(Misspoken),
     /// The token ran out and no fresh one came in time.
     TokenExpired,
     /// A lossless topic overflowed.
@@ -81,6 +83,7 @@ impl SessionEnd {
             SessionEnd::Finished => Some(CloseCode::Normal),
             SessionEnd::Silent => Some(CloseCode::GoingAway),
             SessionEnd::Violation(violation) => Some(violation.close_code()),
+            SessionEnd::Misspoken(_) => Some(CloseCode::ProtocolError),
             SessionEnd::TokenExpired => Some(CloseCode::TokenExpired),
             SessionEnd::TooSlow { .. } => Some(CloseCode::TooSlow),
             SessionEnd::ShuttingDown { .. } => Some(CloseCode::Restart),
@@ -97,6 +100,7 @@ impl SessionEnd {
             | SessionEnd::Io(_) => Cow::Borrowed(""),
             SessionEnd::Silent => Cow::Borrowed("nothing heard for too long"),
             SessionEnd::Violation(violation) => Cow::Owned(violation.to_string()),
+            SessionEnd::Misspoken(misspoken) => Cow::Owned(misspoken.to_string()),
             SessionEnd::TokenExpired => Cow::Borrowed("the token expired: connect with a fresh one"),
             SessionEnd::TooSlow { topic } => {
                 Cow::Owned(format!("too slow for {topic}: connect again and use since"))
@@ -181,6 +185,7 @@ mod tests {
             (SessionEnd::Violation(Violation::Unmasked), Some(1002)),
             (SessionEnd::Violation(Violation::NotUtf8), Some(1007)),
             (SessionEnd::Violation(Violation::TooBig { limit: 9 }), Some(1009)),
+            (SessionEnd::Misspoken(Misspoken::Ping), Some(1002)),
             (SessionEnd::TokenExpired, Some(4001)),
             (SessionEnd::TooSlow { topic: "orders".into() }, Some(4008)),
             (SessionEnd::ShuttingDown { retry_in: 1500 }, Some(1012)),

@@ -2,12 +2,16 @@
 
 mod access;
 mod close;
+pub mod engineio;
+mod misspoken;
 mod native;
+pub mod socketio;
 mod subscriptions;
 pub mod websocket;
 
 pub use access::Access;
 pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};
+pub use misspoken::Misspoken;
 pub use native::{Native, SessionLimits, canonical};
 pub use subscriptions::{Progress, Subscriptions};
 
@@ -33,6 +37,17 @@ pub trait Conversation {
 
     /// Time has come to `now`: heartbeats, deadlines, what expires.
     fn advance(&mut self, _now: Millis, _topics: &mut Subscriptions, _actions: &mut Vec<Action>) {}
+
+    /// Whether it finds out by itself that the client has gone; otherwise WebSocket pings do.
+    fn has_heartbeat(&self) -> bool {
+        false
+    }
+
+    /// The longest message of the client that it takes, in bytes, where it told the client another
+    /// limit than all others have.
+    fn most_bytes(&self) -> Option<usize> {
+        None
+    }
 
     /// What a topic is called, for people.
     fn name(&self, topic: Topic) -> String;

@@ -7,6 +7,7 @@ mod due;
 mod interest;
 mod join;
 mod outlet;
+mod past;
 mod symbol;
 mod topics;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use due::Due;
 pub(crate) use interest::Interest;
 pub use outlet::{Broadcast, Class, Join, Joined, Leave, Outlet};
+pub use past::{BarsWanted, PastBars, PastTrades};
 pub use symbol::{SymbolCounts, SymbolState};
 use symbol::{Turn, is_plausible};
 use topics::LatestTopic;

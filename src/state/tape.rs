@@ -52,7 +52,7 @@ impl Tape {
     }
 
     /// All trades held, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Trade> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Trade> {
         self.trades.iter().map(|(trade, _)| trade)
     }
 }

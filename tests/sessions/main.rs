@@ -16,6 +16,7 @@ mod running;
 mod conversation;
 mod frames;
 mod handshake;
+mod private;
 mod rooms;
 mod shutdown;
 mod slow;

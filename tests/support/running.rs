@@ -164,13 +164,18 @@ impl MarketMaker {
     }
 
     pub fn trade(&mut self) {
+        self.trade_at(now(), 10_000);
+    }
+
+    /// A trade at this time and this price in cents.
+    pub fn trade_at(&mut self, time: i64, cents: i64) {
         self.trades += 1;
         let trade = Trade {
             id: TradeId::Number(self.trades),
-            price: Decimal::new(10_000, 2),
+            price: Decimal::new(cents, 2),
             quantity: Quantity::new(Decimal::new(500, 3)).unwrap(),
             taker: Some(Side::Bid),
-            time: now(),
+            time,
             count: 1,
         };
         self.sink.put(self.symbol, now(), Event::Trade(trade));

@@ -5,4 +5,4 @@ mod private;
 mod update;
 
 pub use command::{error, listed, pong, read, renewed, subscribed, unsubscribed};
-pub use update::encode;
+pub use update::{bar, encode, ticker, trade};

@@ -96,7 +96,8 @@ fn write_body(update: &Update<'_>, out: &mut Vec<u8>) {
                 BarKind::Open | BarKind::First | BarKind::Closed => {}
             }
             json::key("data", out);
-            bar(update, interval, one, matches!(kind, BarKind::Closed | BarKind::Correction), out);
+            let closed = matches!(kind, BarKind::Closed | BarKind::Correction);
+            bar(update.symbol, update.scale, interval, one, closed, out);
         }
     }
 }
@@ -124,7 +125,8 @@ fn book_data(book: &BookView<'_>, scale: Scale, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
+/// Appends a trade; `price` is its price at the symbol's scale.
+pub fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"tradeId\":");
     match &trade.id {
         TradeId::Number(number) => json::integer(*number, out),
@@ -145,7 +147,8 @@ fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
+/// Appends a symbol's statistics.
+pub fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"symbol\":");
     json::string(symbol, out);
     json::total_field("lastPrice", ticker.last_price, out);
@@ -167,18 +170,19 @@ fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn bar(update: &Update<'_>, interval: Interval, bar: &Bar, closed: bool, out: &mut Vec<u8>) {
+/// Appends a bar.
+pub fn bar(symbol: &str, scale: Scale, interval: Interval, bar: &Bar, closed: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"symbol\":");
-    json::string(update.symbol, out);
+    json::string(symbol, out);
     json::key("interval", out);
     json::string(interval.name(), out);
     json::integer_field("openTime", bar.open_time, out);
     json::integer_field("closeTime", bar.close_time, out);
     for (name, price) in [("open", bar.open), ("high", bar.high), ("low", bar.low), ("close", bar.close)] {
-        json::total_field(name, Some(price.to_decimal(update.scale).into()), out);
+        json::total_field(name, Some(price.to_decimal(scale).into()), out);
     }
     json::total_field("volume", Some(bar.volume), out);
-    json::total_field("quoteVolume", Some(bar.quote_volume.trimmed(update.scale.decimals())), out);
+    json::total_field("quoteVolume", Some(bar.quote_volume.trimmed(scale.decimals())), out);
     json::integer_field("trades", bar.trades, out);
     json::key("closed", out);
     out.extend_from_slice(if closed { b"true" } else { b"false" });

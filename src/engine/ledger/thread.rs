@@ -41,6 +41,8 @@ impl LedgerThread {
                 match command {
                     ShardCommand::Join(join) => self.ledger.join(now, &join, &mut self.out),
                     ShardCommand::Leave(leave) => self.ledger.leave(leave),
+                    // Nobody asks the ledger for markets.
+                    ShardCommand::Bars(..) | ShardCommand::Trades(..) => {}
                 }
             }
             let is_over = self.publish(now);

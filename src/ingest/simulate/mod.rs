@@ -7,13 +7,14 @@ mod fair;
 mod instrument;
 mod levels;
 mod matching;
+mod past;
 mod schedule;
 mod words;
 
 use thiserror::Error;
 
 pub use self::instrument::{LISTED, numbered};
-use self::{instrument::Instrument, matching::Market, schedule::Schedule};
+use self::{instrument::Instrument, matching::Market, past::Past, schedule::Schedule};
 use crate::market::{BadSymbol, Millis, check_symbol};
 
 /// Several symbols, each with its book, and the orders that come in for them.
@@ -27,6 +28,7 @@ pub struct Exchange {
     markets: Vec<Market>,
     schedule: Schedule,
     orders: fastrand::Rng,
+    past: Past,
     /// Taken from message to message.
     text: Vec<u8>,
 }
@@ -51,7 +53,7 @@ impl Exchange {
             markets.push(Market::open(Instrument::of(symbol), config.levels, start, &mut orders));
         }
         let schedule = Schedule::new(orders.fork(), config.rate, markets.len(), start);
-        Ok(Exchange { markets, schedule, orders, text: Vec::new() })
+        Ok(Exchange { markets, schedule, orders, past: Past::of(config), text: Vec::new() })
     }
 
     /// Lets everything happen that is due by `now`, and hands each message to `out`: the text of a

@@ -1,8 +1,13 @@
 //! What a market's server answers, address by address: a file for each group of them.
 
+mod history;
 mod native;
+mod page;
 mod publish;
+mod query;
+mod reply;
 mod status;
+mod udf;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -28,6 +33,8 @@ pub struct Market {
     needs_data: bool,
     tokens: Arc<Tokens>,
     publish_bytes: usize,
+    /// Whether the page is served.
+    page: bool,
 }
 
 impl Market {
@@ -46,6 +53,7 @@ impl Market {
             needs_data: config.source != Source::None,
             tokens,
             publish_bytes: config.publish.bytes.get(),
+            page: config.page,
         }
     }
 
@@ -85,10 +93,27 @@ impl Routes for Market {
             (&Method::POST, "/publish") => self.publish(request, peer).await,
             (_, "/publish") => wrong_method("POST"),
             (_, "/v1/ws" | "/healthz" | "/readyz") => wrong_method("GET"),
-            _ => {
-                let message = "there are /v1/ws (WebSocket), /healthz and /readyz here";
-                error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+            (_, path) if path.starts_with("/api/v1/") || path.starts_with("/udf/") => {
+                // Public, but a wrong token is told so here as everywhere.
+                match self.grant(&request, peer, "history") {
+                    Ok(_) => self.history(&request.into_parts().0, door).await,
+                    Err(refusal) => refusal,
+                }
             }
+            (_, path) => match self.page.then(|| page::find(path)).flatten() {
+                Some(asset) => page::answer(asset, request.method(), request.headers()),
+                None => not_found(self.page),
+            },
         }
     }
+}
+
+fn not_found(page: bool) -> Answer {
+    let message = match page {
+        true => "there are / (a page), /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here",
+        false => {
+            "there are /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here; page = true serves a page"
+        }
+    };
+    error(StatusCode::NOT_FOUND, "NOT_FOUND", message)
 }

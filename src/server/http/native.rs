@@ -7,9 +7,9 @@ use hyper::Request;
 use hyper::body::Incoming;
 
 use super::Market;
+use crate::fanout::MakeConversation;
 use crate::server::Door;
 use crate::server::answer::Answer;
-use crate::server::door::MakeConversation;
 use crate::session::Native;
 
 impl Market {

@@ -1,0 +1,112 @@
+//! The life of one connection on its worker: a task that hears it, acts, and cleans up behind it.
+
+use std::rc::Rc;
+
+use tracing::debug;
+
+use super::connection::Connection;
+use super::worker::Worker;
+use crate::dialect::Channel;
+use crate::session::{Action, SessionEnd};
+
+impl Worker {
+    /// The life of one connection: what it says, and what it can take again.
+    pub(super) async fn converse(self: Rc<Worker>, connection: Rc<Connection>, mut early: Vec<u8>) {
+        let mut actions = Vec::new();
+        connection.begin(&mut actions);
+        let taken = match early.is_empty() {
+            true => Ok(()),
+            false => connection.take(self.now(), &mut early, &mut actions),
+        };
+        self.act(&connection, &mut actions, taken).await;
+        drop(early);
+        self.schedule(&connection);
+        while !connection.is_over() {
+            // All branches may be dropped at any time without losing anything.
+            tokio::select! {
+                ready = connection.readable() => {
+                    let read = match ready {
+                        Ok(()) => connection.read(self.now(), &mut self.scratch().borrow_mut(), &mut actions),
+                        Err(error) => Err(SessionEnd::Io(error)),
+                    };
+                    self.act(&connection, &mut actions, read).await;
+                }
+                ready = connection.writable(), if connection.blocked.get() => {
+                    connection.blocked.set(false);
+                    match ready {
+                        Ok(()) => connection.flush(self.now()),
+                        Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
+                    }
+                }
+                () = connection.wake.notified() => {}
+                () = mailbox_stirs(&connection) => {}
+            }
+            if connection.is_due.replace(false) {
+                connection.advance(self.now(), &mut actions);
+                self.act(&connection, &mut actions, Ok(())).await;
+            }
+            if let Some(mailbox) = &connection.mailbox {
+                self.tend(&connection, mailbox, &mut actions).await;
+            }
+            self.schedule(&connection);
+            for (channel, since) in connection.take_caught_up() {
+                self.join(&connection, channel, None, Some(since)).await;
+            }
+        }
+        self.forget(&connection).await;
+    }
+
+    /// Does what a client's messages asked for, then ends the session if they were its last.
+    pub(super) async fn act(
+        &self,
+        connection: &Rc<Connection>,
+        actions: &mut Vec<Action>,
+        read: Result<(), SessionEnd>,
+    ) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Reply(frame) => {
+                    if let Err(end) = connection.reply(&frame) {
+                        connection.end(&end, self.now());
+                    }
+                }
+                Action::Join { channel, since } => self.join(connection, channel, since, None).await,
+                Action::Leave { channel } => {
+                    connection.recount();
+                    self.unsettle(connection);
+                    self.leave(channel).await;
+                }
+                Action::Publish(broadcast) => self.publish(broadcast).await,
+                Action::End(end) => connection.end(&end, self.now()),
+            }
+        }
+        match read {
+            Ok(()) => connection.flush(self.now()),
+            Err(end) => {
+                debug!(connection = connection.id, worker = self.id, ?end, "a session ends");
+                connection.end(&end, self.now());
+            }
+        }
+    }
+
+    async fn forget(&self, connection: &Rc<Connection>) {
+        self.send_round();
+        self.round.borrow_mut().unseat(connection);
+        self.connections.borrow_mut().remove(&connection.id);
+        if let Some(mailbox) = &connection.mailbox {
+            self.sessions.borrow_mut().remove(&mailbox.sid);
+        }
+        let channels: Vec<Channel> =
+            connection.subscriptions.borrow().iter().map(|(channel, _)| channel).collect();
+        for channel in channels {
+            self.leave(channel).await;
+        }
+    }
+}
+
+async fn mailbox_stirs(connection: &Connection) {
+    match &connection.mailbox {
+        Some(mailbox) => mailbox.stirs().await,
+        None => std::future::pending().await,
+    }
+}
