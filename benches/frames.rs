@@ -60,7 +60,7 @@ fn length(message: Message<'_>) -> usize {
     match message {
         Message::Text(text) => text.len(),
         Message::Binary(payload) | Message::Ping(payload) | Message::Pong(payload) => payload.len(),
-        Message::Compressed { .. } | Message::Close { .. } => 0,
+        Message::Close { .. } => 0,
     }
 }
 

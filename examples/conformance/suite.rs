@@ -44,6 +44,7 @@ impl Suite {
         let limits = &config.limits;
         let workers = Workers::new(NonZeroUsize::MIN.saturating_add(1), limits.worker_queue.get());
         let worker = WorkerConfig {
+            compression: false,
             message_bytes: limits.message_bytes.get(),
             outbox_bytes: limits.outbox_bytes.get() * 4,
             ping: 20_000,

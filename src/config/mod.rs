@@ -43,6 +43,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Development mode.
     pub dev: bool,
+    /// Whether clients may agree on compression.
+    pub compression: bool,
     /// Origins that browsers may connect from; none is any.
     pub allowed_origins: Vec<String>,
     /// Whether the page is served.
@@ -67,6 +69,8 @@ pub struct Config {
     pub throttle: Throttle,
     /// What a client, or all of them, may use.
     pub limits: Limits,
+    /// The Socket.IO gateways.
+    pub socketio: SocketIo,
     /// Threads.
     pub threads: Threads,
     /// Tokens.
@@ -77,6 +81,8 @@ pub struct Config {
     pub journal: Journal,
     /// Rooms.
     pub rooms: RoomNames,
+    /// How the hub's payloads stand in their messages, unless a client asks for the other way.
+    pub hub_payload: HubPayload,
     /// What is never printed.
     pub secrets: Secrets,
 }
@@ -88,6 +94,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// How a payload stands in a message of the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HubPayload {
+    /// As an object.
+    Object,
+    /// As a text that holds the object's JSON, for clients that parse it a second time.
+    Text,
 }
 
 /// `[simulated]`: an exchange that does not exist.
@@ -196,6 +211,23 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+/// `[socketio]`: the gateways of Maven's and TradeWithAI's clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SocketIo {
+    /// From one answer of a client to the next ping.
+    pub ping_interval: Duration,
+    /// For the answer to a ping.
+    pub ping_timeout: Duration,
+    /// One request body or message.
+    pub max_payload: NonZeroUsize,
+    /// From the connection to the first namespace.
+    pub connect_timeout: Duration,
+    /// Messages of a Maven client in any minute.
+    pub maven_messages_per_minute: NonZeroUsize,
+    /// Messages of a TradeWithAI client in any minute.
+    pub tradewithai_messages_per_minute: NonZeroUsize,
+}
+
 /// `[threads]`: who runs where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threads {
@@ -279,6 +311,7 @@ impl Default for Config {
             symbols: Vec::new(),
             data_dir: None,
             dev: false,
+            compression: false,
             allowed_origins: Vec::new(),
             page: false,
             log: "info".into(),
@@ -300,11 +333,20 @@ impl Default for Config {
                 kline: Duration::from_millis(250),
             },
             limits: Limits::default(),
+            socketio: SocketIo {
+                ping_interval: Duration::from_secs(25),
+                ping_timeout: Duration::from_secs(20),
+                max_payload: at_least_one(1_000_000),
+                connect_timeout: Duration::from_secs(45),
+                maven_messages_per_minute: at_least_one(3_000),
+                tradewithai_messages_per_minute: at_least_one(60),
+            },
             threads: Threads { worker_threads: None, shards: NonZeroUsize::MIN },
             auth: Auth::default(),
             publish: Publish::default(),
             journal: Journal::default(),
             rooms: RoomNames::default(),
+            hub_payload: HubPayload::Object,
             secrets: Secrets::default(),
         }
     }

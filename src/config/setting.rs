@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, LogFormat, Mismatch, ReplaySpeed, Source, TokenAlgorithm};
+use super::{Config, HubPayload, LogFormat, Mismatch, ReplaySpeed, Source, TokenAlgorithm};
 use crate::market::check_symbol;
 
 /// Where a knob's value lives in a [`Config`], and what it may be.
@@ -50,6 +50,8 @@ pub enum Setting {
     LogFilter(fn(&mut Config) -> &mut String),
     /// How they are written.
     LogFormat(fn(&mut Config) -> &mut LogFormat),
+    /// How the hub's payloads stand in their messages.
+    HubPayload(fn(&mut Config) -> &mut HubPayload),
     /// How tokens are signed, or left to the key.
     Algorithm(fn(&mut Config) -> &mut Option<TokenAlgorithm>),
     /// A text that means something elsewhere.
@@ -126,6 +128,13 @@ impl Setting {
                     _ => return Err(needed("text or json")),
                 }
             }
+            Setting::HubPayload(at) => {
+                *at(config) = match given.text().as_deref() {
+                    Some("object") => HubPayload::Object,
+                    Some("string") => HubPayload::Text,
+                    _ => return Err(needed("object or string")),
+                }
+            }
             Setting::Algorithm(at) => {
                 let text = given.text();
                 let known = TokenAlgorithm::ALL.into_iter().find(|one| text.as_deref() == Some(one.name()));
@@ -159,6 +168,10 @@ impl Setting {
             Setting::Url(at, _) | Setting::Text(at) => at(config).clone(),
             Setting::Algorithm(at) => at(config).map(|algorithm| algorithm.name().to_owned()),
             Setting::LogFilter(at) => Some(at(config).clone()),
+            Setting::HubPayload(at) => Some(match at(config) {
+                HubPayload::Object => "object".into(),
+                HubPayload::Text => "string".into(),
+            }),
             Setting::LogFormat(at) => Some(match at(config) {
                 LogFormat::Text => "text".into(),
                 LogFormat::Json => "json".into(),

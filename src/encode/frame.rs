@@ -1,17 +1,31 @@
 //! WebSocket frames as a server writes them: header and payload in one buffer, alike for every receiver.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
+
+use super::deflate::{Window, deflate};
 
 /// A complete server-to-client WebSocket frame (RFC 6455, section 5.2), unmasked.
 ///
 /// Invariants: `bytes` is one whole final frame, or several ([`Frame::texts`]), and its first
 /// `header` bytes are the header of the first; nothing about a client is inside, so that a clone (a
 /// reference count) serves each receiver, and long polling uses the same buffer past its headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Frame {
     bytes: Bytes,
     header: u8,
+    /// What its clones share, where somebody may want it compressed.
+    deflated: Option<Arc<[OnceLock<Bytes>; Window::ALL.len()]>>,
 }
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Frame) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Frame {}
 
 impl Frame {
     /// A text message. `write` appends the payload, which must be UTF-8; `capacity` is how long it
@@ -61,6 +75,38 @@ impl Frame {
         self.bytes.slice(usize::from(self.header)..)
     }
 
+    /// Makes its clones share what [`Frame::deflated`] gives, so that a broadcast is compressed once
+    /// by whoever needs it first. Costs an allocation, and where nobody compresses nothing is owed.
+    #[must_use]
+    pub fn shared_deflated(mut self) -> Frame {
+        self.deflated.get_or_insert_with(Arc::default);
+        self
+    }
+
+    /// All bytes, as they go to a client that agreed on compression (RFC 7692) within `window`.
+    /// Control frames are never compressed.
+    pub fn deflated(&self, window: Window) -> Bytes {
+        match &self.deflated {
+            _ if self.bytes[0] & CONTROL != 0 => self.bytes.clone(),
+            Some(shared) => shared[window as usize].get_or_init(|| self.deflate(window)).clone(),
+            None => self.deflate(window),
+        }
+    }
+
+    fn deflate(&self, window: Window) -> Bytes {
+        let mut messages = Frame::messages_in(&self.bytes).map(|(opcode, payload)| {
+            let mut buffer = vec![0; HEAD_ROOM];
+            deflate(window, &payload, &mut buffer);
+            // Many wait at once for who is slow, and a compressor takes more room than it needs.
+            buffer.shrink_to_fit();
+            seal(FIN | RSV1 | opcode as u8, buffer).0
+        });
+        let first = messages.next().unwrap_or_default();
+        let Some(second) = messages.next() else { return first };
+        let several = [first, second].into_iter().chain(messages);
+        several.fold(Vec::new(), |all, one| [&all[..], &one].concat()).into()
+    }
+
     /// Several text messages for the same receivers, which go out together and in order: `write`
     /// appends the payload of each one of `messages`.
     ///
@@ -77,7 +123,7 @@ impl Frame {
         for message in std::iter::once(second).chain(messages) {
             bytes.extend_from_slice(Frame::text(EXPECTED, |out| write(message, out)).bytes());
         }
-        Some(Frame { bytes: Bytes::from(bytes), header: first.header })
+        Some(Frame { bytes: Bytes::from(bytes), header: first.header, deflated: None })
     }
 
     /// The messages in bytes that were written as frames, each sharing the buffer.
@@ -101,33 +147,34 @@ impl Frame {
         let mut buffer = Vec::with_capacity(HEAD_ROOM + capacity);
         buffer.resize(HEAD_ROOM, 0);
         write(&mut buffer);
-        Frame::seal(opcode, buffer)
+        let (bytes, header) = seal(FIN | opcode as u8, buffer);
+        Frame { bytes, header, deflated: None }
     }
 
     fn control(opcode: Opcode, payload: &[u8]) -> Frame {
         let payload = &payload[..payload.len().min(MOST_CONTROL)];
         Frame::data(opcode, payload.len(), |out| out.extend_from_slice(payload))
     }
+}
 
-    /// Puts the header right before the payload, into the room that was left for the longest one:
-    /// the payload is not moved.
-    fn seal(opcode: Opcode, mut buffer: Vec<u8>) -> Frame {
-        assert!(buffer.len() >= HEAD_ROOM, "whoever writes a payload only appends");
-        let length = (buffer.len() - HEAD_ROOM) as u64;
-        let wide = length.to_be_bytes();
-        let (header, short_length) = match length {
-            0..=125 => (2, wide[7]),
-            126..=0xFFFF => (4, 126),
-            _ => (10, 127),
-        };
-        let start = HEAD_ROOM - usize::from(header);
-        let head = &mut buffer[start..HEAD_ROOM];
-        head[0] = FIN | opcode as u8;
-        head[1] = short_length;
-        let long_length = &mut head[2..];
-        long_length.copy_from_slice(&wide[wide.len() - long_length.len()..]);
-        Frame { bytes: Bytes::from(buffer).slice(start..), header }
-    }
+/// Puts the header right before the payload, into the room that was left for the longest one: the
+/// payload is not moved. Gives the header's length too.
+fn seal(first: u8, mut buffer: Vec<u8>) -> (Bytes, u8) {
+    assert!(buffer.len() >= HEAD_ROOM, "whoever writes a payload only appends");
+    let length = (buffer.len() - HEAD_ROOM) as u64;
+    let wide = length.to_be_bytes();
+    let (header, short_length) = match length {
+        0..=125 => (2, wide[7]),
+        126..=0xFFFF => (4, 126),
+        _ => (10, 127),
+    };
+    let start = HEAD_ROOM - usize::from(header);
+    let head = &mut buffer[start..HEAD_ROOM];
+    head[0] = first;
+    head[1] = short_length;
+    let long_length = &mut head[2..];
+    long_length.copy_from_slice(&wide[wide.len() - long_length.len()..]);
+    (Bytes::from(buffer).slice(start..), header)
 }
 
 /// What a frame is (RFC 6455, section 5.2).
@@ -166,7 +213,7 @@ impl Opcode {
     /// Whether it may come between the fragments of a message.
     #[inline]
     pub const fn is_control(self) -> bool {
-        self as u8 & 0x8 != 0
+        self as u8 & CONTROL != 0
     }
 }
 
@@ -192,6 +239,12 @@ const MOST_CONTROL: usize = 125;
 const MOST_REASON: usize = MOST_CONTROL - 2;
 
 const FIN: u8 = 0x80;
+
+/// The bit of a message that is compressed (RFC 7692, section 6).
+const RSV1: u8 = 0x40;
+
+/// The bit of the opcodes of control frames.
+const CONTROL: u8 = 0x08;
 
 #[cfg(test)]
 mod tests {
@@ -276,5 +329,39 @@ mod tests {
     fn rfc_6455_5_5_a_control_frame_holds_at_most_125_bytes() {
         assert_eq!(Frame::pong(&[1; 200]).payload(), [1; 125]);
         assert_eq!(Frame::close(Some(1000), &"x".repeat(200)).payload().len(), 125);
+    }
+
+    #[test]
+    fn rfc_7692_6_1_a_compressed_message_has_the_first_reserved_bit_and_its_opcode() {
+        assert_eq!(text(b"Hello").deflated(Window::Wide)[..], *b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00");
+        let frame = Frame::binary(300, |out| out.resize(out.len() + 300, 7));
+        let bytes = frame.deflated(Window::Narrow);
+        assert_eq!((bytes[0], usize::from(bytes[1])), (0xC2, bytes.len() - 2));
+    }
+
+    #[test]
+    fn rfc_7692_6_1_control_frames_are_never_compressed() {
+        for frame in [Frame::ping(b"Hello"), Frame::pong(b"Hello"), Frame::close(Some(1000), "done")] {
+            assert_eq!(frame.deflated(Window::Wide), frame.bytes());
+        }
+    }
+
+    #[test]
+    fn the_clones_of_a_shared_frame_are_compressed_once_for_each_window_on_whatever_thread() {
+        let frame = text(&[b'x'; 1_000]).shared_deflated();
+        let clones = [frame.clone(), frame.clone().shared_deflated(), frame.clone()];
+        let compress = |frame: &Frame| {
+            let before = crate::encode::compressions();
+            (Window::ALL.map(|window| frame.deflated(window)), crate::encode::compressions() - before)
+        };
+        let (first, count) = compress(&frame);
+        assert_eq!(count, 2);
+        std::thread::scope(|scope| {
+            for clone in clones {
+                let (again, count) = scope.spawn(move || compress(&clone)).join().unwrap();
+                assert_eq!(count, 0);
+                assert_eq!(again.map(|bytes| bytes.as_ptr()), first.clone().map(|bytes| bytes.as_ptr()));
+            }
+        });
     }
 }

@@ -33,8 +33,10 @@ pub use source::{RunningSource, SourceError, follow, live_config};
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::fanout::{WorkerConfig, Workers};
+use crate::ingest::live::LiveCounters;
 use crate::journal::{Journal, JournalError, Retention};
 use crate::market::{Accounts, Millis, Rooms, Symbols};
+use crate::metrics::ShardMeter;
 use crate::shard::{BarsClose, ShardConfig};
 use crate::state::Board;
 
@@ -50,6 +52,8 @@ pub struct Engine {
     publisher: Publisher,
     ledger: Sender<LedgerInput>,
     history: History,
+    meters: Vec<Arc<ShardMeter>>,
+    live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -90,7 +94,8 @@ impl Engine {
         let rooms = Arc::new(Rooms::new(&config.rooms.public, &config.rooms.users));
         let journal = journal(config, &epoch, &accounts).map_err(io::Error::other)?;
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
-        for at in 0..config.threads.shards.get() {
+        let meters: Vec<_> = (0..config.threads.shards.get()).map(|_| Arc::<ShardMeter>::default()).collect();
+        for (at, meter) in meters.iter().enumerate() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
             let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
             let shard = ShardThread {
@@ -105,6 +110,8 @@ impl Engine {
                 workers: workers.clone(),
                 spare: spare.clone(),
                 time,
+                compression: config.compression,
+                meter: meter.clone(),
             };
             threads.push(named(format!("shard-{at}"), move || shard.run())?);
             shards.push(inputs);
@@ -117,7 +124,8 @@ impl Engine {
             ledger: Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch),
             inputs,
             commands: asked,
-            out: WorkerOutlet::new(workers.clone()),
+            out: WorkerOutlet::new(workers.clone(), config.compression, Arc::default()),
+            fine: workers.clock(),
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
         let sink = EngineSink::new(shards.clone(), spare.clone());
@@ -135,6 +143,8 @@ impl Engine {
             publisher,
             ledger,
             history,
+            meters,
+            live: Arc::default(),
             threads,
         })
     }
@@ -157,6 +167,16 @@ impl Engine {
     /// Where the past of symbols is asked for.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// What each shard counts.
+    pub fn meters(&self) -> &[Arc<ShardMeter>] {
+        &self.meters
+    }
+
+    /// What its live source counts, where it has one.
+    pub fn live(&self) -> &Arc<LiveCounters> {
+        &self.live
     }
 
     /// The workers, which take clients over.
@@ -257,6 +277,7 @@ pub fn shard_config(config: &Config, time: Time) -> ShardConfig {
 pub fn worker_config(config: &Config) -> WorkerConfig {
     let limits = &config.limits;
     WorkerConfig {
+        compression: config.compression,
         message_bytes: limits.message_bytes.get(),
         outbox_bytes: limits.outbox_bytes.get(),
         ping: millis(limits.ping),

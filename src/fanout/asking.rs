@@ -1,4 +1,5 @@
-//! What a worker asks of shards and of other workers, and how it waits for room in their queues.
+//! What a worker asks of shards and of other workers, and how it waits for room in their queues and
+//! in those of its clients.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +10,10 @@ use super::connection::Connection;
 use super::worker::Worker;
 use super::{ShardCommand, ToWorker};
 use crate::dialect::{Channel, Since};
+use crate::encode::Frame;
 use crate::market::Topic;
+use crate::metrics::Count;
+use crate::session::SessionEnd;
 use crate::shard::{Broadcast, Join, Joined, Leave};
 
 impl Worker {
@@ -21,6 +25,9 @@ impl Worker {
         missed: Option<u64>,
     ) {
         let id = connection.id;
+        if missed.is_none() {
+            self.subscriptions(channel).add(1);
+        }
         if let Topic::Room(_) = channel.topic {
             // A room has no shard that knows more of it than this worker does.
             return self.joined(Joined { connection: id, channel, frames: Vec::new() });
@@ -30,12 +37,40 @@ impl Worker {
     }
 
     pub(super) async fn leave(&self, channel: Channel) {
+        self.subscriptions(channel).take(1);
         self.ask(channel.topic, ShardCommand::Leave(Leave { channel, worker: self.id })).await;
+    }
+
+    /// Answers a client. While too much waits for it already, it waits and is not read: who asks
+    /// without taking the answers slows itself down.
+    pub(super) async fn reply(&self, connection: &Connection, frame: &Frame) {
+        while connection.is_full() {
+            tokio::select! {
+                ready = connection.writable() => {
+                    connection.blocked.set(false);
+                    match ready {
+                        Ok(()) => connection.flush(self.now()),
+                        Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
+                    }
+                }
+                () = connection.wake.notified() => {}
+            }
+        }
+        if let Err(end) = connection.reply(frame) {
+            connection.end(&end, self.now());
+        }
+    }
+
+    fn subscriptions(&self, channel: Channel) -> &Count {
+        &self.meter().subscriptions[channel.dialect as usize]
     }
 
     /// Sends a client's own broadcast to every worker. While one of them is full this connection
     /// waits, and is not read.
-    pub(super) async fn publish(&self, broadcast: Broadcast) {
+    pub(super) async fn publish(&self, mut broadcast: Broadcast) {
+        if self.config.compression {
+            broadcast.frame = broadcast.frame.shared_deflated();
+        }
         for worker in self.workers.inboxes() {
             let mut message = ToWorker::Broadcast(broadcast.clone());
             while let Err(back) = worker.try_send(message) {

@@ -1,12 +1,13 @@
 //! Connections that listen to the very same topics, served as one.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
 use super::connection::Connection;
 use crate::dialect::Channel;
+use crate::session::websocket::Compression;
 
 /// A worker's connections by what they listen to.
 ///
@@ -35,9 +36,10 @@ pub(super) struct Seat {
     at: usize,
 }
 
-/// Connections with the same channels.
+/// Connections with the same channels and the same compression: their bytes are the same.
 pub(super) struct Audience {
     key: u128,
+    pub(super) compression: Compression,
     pub(super) members: Vec<Rc<Connection>>,
     /// Each channel with this audience's place in the channel's list.
     channels: FxHashMap<Channel, usize>,
@@ -81,10 +83,11 @@ impl Audiences {
         if channels.is_empty() {
             return;
         }
-        let key = channels.iter().fold(0, |key, channel| key ^ self.hash(*channel));
+        let compression = connection.compression;
+        let key = channels.iter().fold(self.hash(compression), |key, channel| key ^ self.hash(*channel));
         let id = match self.by_key.get(&key) {
             Some(&id) => id,
-            None => self.open(key, channels),
+            None => self.open(key, compression, channels),
         };
         let members = &mut self.all[id.0 as usize].members;
         connection.seat.set(Some(Seat { audience: id, at: members.len() }));
@@ -104,13 +107,14 @@ impl Audiences {
         }
     }
 
-    fn open(&mut self, key: u128, channels: &[Channel]) -> AudienceId {
+    fn open(&mut self, key: u128, compression: Compression, channels: &[Channel]) -> AudienceId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.all.push(Audience::empty());
             AudienceId(u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX))
         });
         let audience = &mut self.all[id.0 as usize];
         audience.key = key;
+        audience.compression = compression;
         for &channel in channels {
             let list = self.by_channel.entry(channel).or_default();
             audience.channels.insert(channel, list.len());
@@ -135,15 +139,21 @@ impl Audiences {
         self.free.push(id);
     }
 
-    fn hash(&self, channel: Channel) -> u128 {
+    fn hash(&self, part: impl Hash + Copy) -> u128 {
         let [high, low] =
-            [&self.hashers[0], &self.hashers[1]].map(|hasher| u128::from(hasher.hash_one(channel)));
+            [&self.hashers[0], &self.hashers[1]].map(|hasher| u128::from(hasher.hash_one(part)));
         high << 64 | low
     }
 }
 
 impl Audience {
     fn empty() -> Audience {
-        Audience { key: 0, members: Vec::new(), channels: FxHashMap::default(), pending: Vec::new() }
+        Audience {
+            key: 0,
+            compression: Compression::Off,
+            members: Vec::new(),
+            channels: FxHashMap::default(),
+            pending: Vec::new(),
+        }
     }
 }

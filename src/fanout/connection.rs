@@ -21,6 +21,8 @@ pub(super) struct Connection {
     pub(super) id: u64,
     /// Its WebSocket. A session that began with polling has none until it has moved to one.
     pub(super) stream: OnceCell<TcpStream>,
+    /// How messages go to it and come from it.
+    pub(super) compression: Compression,
     /// Where a session that began with polling is reached.
     pub(super) mailbox: Option<Box<Mailbox>>,
     pub(super) subscriptions: RefCell<Subscriptions>,
@@ -34,6 +36,8 @@ pub(super) struct Connection {
     pub(super) unsettled: Cell<bool>,
     pub(super) conversation: RefCell<Box<dyn Conversation>>,
     pub(super) outbox: RefCell<Outbox>,
+    /// Whether it ends because it was too slow.
+    pub(super) too_slow: Cell<bool>,
     pub(super) reader: RefCell<Reader>,
     pub(super) closing: Cell<Closing>,
     /// How many topics wait for what they missed.
@@ -60,17 +64,20 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(
         id: u64,
-        stream: Option<TcpStream>,
+        socket: Option<(TcpStream, Compression)>,
         conversation: Box<dyn Conversation>,
         mailbox: Option<Mailbox>,
         config: &WorkerConfig,
         now: Millis,
         place: Box<dyn Send>,
     ) -> Connection {
+        let (stream, compression) = socket.unzip();
+        let compression = compression.unwrap_or_default();
         let message_bytes = conversation.most_bytes().unwrap_or(config.message_bytes);
         Connection {
             id,
             stream: stream.map(OnceCell::from).unwrap_or_default(),
+            compression,
             mailbox: mailbox.map(Box::new),
             has_heartbeat: conversation.has_heartbeat(),
             subscriptions: RefCell::default(),
@@ -81,7 +88,8 @@ impl Connection {
             unsettled: Cell::new(false),
             conversation: RefCell::new(conversation),
             outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
-            reader: RefCell::new(Reader::new(message_bytes, Compression::Off)),
+            too_slow: Cell::new(false),
+            reader: RefCell::new(Reader::new(message_bytes, compression)),
             closing: Cell::new(Closing::Open),
             behind: Cell::new(0),
             over: Cell::new(false),
@@ -138,8 +146,7 @@ impl Connection {
         if self.closing.get() != Closing::Open {
             return Ok(());
         }
-        let limit = self.limit.saturating_mul(2);
-        match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
+        match self.outbox.borrow_mut().push_within(self.compression.bytes(frame), self.most_answers()) {
             Pushed::Queued => Ok(()),
             Pushed::Full => Err(SessionEnd::TooSlow { topic: "answers".to_owned() }),
         }
@@ -251,26 +258,32 @@ impl Connection {
         self.heard.set(now);
         self.pinged.set(false);
         let open = self.closing.get() == Closing::Open;
-        let (mut pong, mut closed) = (None, None);
+        let answers = open && self.stream.get().is_some();
+        let (mut pings, mut pong, mut closed) = (0, None, None);
         let mut conversation = self.conversation.borrow_mut();
         let mut topics = self.subscriptions.borrow_mut();
-        let mut hear = |said: Said<'_>| {
-            if !self.is_for_the_move(said) {
+        let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| {
+            let said = match message {
+                Message::Text(text) => Said::Text(text),
+                Message::Binary(bytes) => Said::Binary(bytes),
+                // Of a flood only the last is answered, which is enough (RFC 6455, section 5.5.3).
+                Message::Ping(payload) if answers => {
+                    pings += 1;
+                    match pings <= PONGS_A_READ {
+                        true => actions.push(Action::Reply(Frame::pong(payload))),
+                        false => pong = Some(Frame::pong(payload)),
+                    }
+                    return;
+                }
+                Message::Close { code, .. } => return closed = Some(code),
+                Message::Ping(_) | Message::Pong(_) => return,
+            };
+            if open && !self.is_for_the_move(said) {
                 conversation.receive(now, said, &mut topics, actions);
             }
-        };
-        let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| match message {
-            Message::Text(text) if open => hear(Said::Text(text)),
-            Message::Binary(bytes) if open => hear(Said::Binary(bytes)),
-            // One call may bring many pings: the last is answered (RFC 6455, section 5.5.3).
-            Message::Ping(payload) => pong = Some(Frame::pong(payload)),
-            Message::Close { code, .. } => closed = Some(code),
-            Message::Text(_) | Message::Binary(_) | Message::Compressed { .. } | Message::Pong(_) => {}
         });
         drop((conversation, topics));
-        if let (Some(pong), true) = (pong, open && self.stream.get().is_some()) {
-            self.reply(&pong)?;
-        }
+        actions.extend(pong.map(Action::Reply));
         fed.map_err(SessionEnd::Violation)?;
         closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))
     }
@@ -299,6 +312,7 @@ impl Connection {
             self.finish();
         }
         if matches!(end, SessionEnd::TooSlow { .. }) {
+            self.too_slow.set(true);
             // It is to learn of this soon, and gets what it missed when it comes back.
             self.outbox.borrow_mut().drop_unbegun();
         }
@@ -374,6 +388,9 @@ impl Connection {
 
 /// Frames that one call writes: a longer list costs more than a second call.
 const SLICES: usize = 64;
+
+/// Pings of one read that are answered one by one.
+const PONGS_A_READ: usize = 64;
 
 /// A client that sends without end must not keep the others of its worker waiting.
 const READS_A_TURN: usize = 4;

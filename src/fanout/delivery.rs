@@ -13,16 +13,25 @@ use crate::session::{Closing, Progress, SessionEnd};
 use crate::shard::{Broadcast, Class, Joined};
 
 impl Connection {
-    /// Keeps the rest of a frame of which the socket took `written` bytes.
-    pub(super) fn keep(&self, frame: &Frame, written: usize) {
-        self.outbox.borrow_mut().begin(frame.bytes().clone(), written);
+    /// Whether an answer has to wait: as much waits for the socket already as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_open() && self.stream.get().is_some() && self.outbox.borrow().len() >= self.most_answers()
     }
 
-    /// Puts a broadcast into the outbox as far as the subscription allows it. Whether something
-    /// waits to be flushed now.
-    pub(super) fn deliver(&self, broadcast: &Broadcast) -> Result<bool, SessionEnd> {
+    /// How much may wait before an answer does.
+    pub(super) const fn most_answers(&self) -> usize {
+        self.limit.saturating_mul(2)
+    }
+
+    /// Keeps the rest of a frame of which the socket took `written` bytes.
+    pub(super) fn keep(&self, frame: &Frame, written: usize) {
+        self.outbox.borrow_mut().begin(self.compression.bytes(frame), written);
+    }
+
+    /// Puts a broadcast into the outbox as far as the subscription allows it.
+    pub(super) fn deliver(&self, broadcast: &Broadcast) -> Result<Delivered, SessionEnd> {
         if self.closing.get() != Closing::Open {
-            return Ok(false);
+            return Ok(Delivered::Unwanted);
         }
         let channel = broadcast.channel;
         let is_book = matches!(channel.topic, Topic::Book { .. });
@@ -33,17 +42,17 @@ impl Connection {
             // is told whatever became of the open one.
             (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Lossless) => !is_book,
             (Some(Progress::Behind { .. } | Progress::Rejoining), Class::Conflated) => false,
-            (Some(Progress::Joining) | None, _) => false,
+            (Some(Progress::Joining) | None, _) => return Ok(Delivered::Unwanted),
         };
         if !wanted {
-            return Ok(false);
+            return Ok(Delivered::Merged);
         }
-        match (self.outbox.borrow_mut().push(broadcast.frame.bytes().clone()), broadcast.class) {
-            (Pushed::Queued, _) => Ok(true),
+        match (self.outbox.borrow_mut().push(self.compression.bytes(&broadcast.frame)), broadcast.class) {
+            (Pushed::Queued, _) => Ok(Delivered::Queued),
             (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(channel)),
             (Pushed::Full, Class::Conflated | Class::Lossless) => {
                 self.fall_behind(channel, broadcast.follows);
-                Ok(false)
+                Ok(Delivered::Merged)
             }
         }
     }
@@ -65,7 +74,7 @@ impl Connection {
         for frame in joined.frames {
             // What was missed must arrive; it is bounded by what the engine keeps of it.
             let limit = if lossless { self.limit.saturating_mul(MISSED_FACTOR) } else { self.limit };
-            match self.outbox.borrow_mut().push_within(frame.bytes().clone(), limit) {
+            match self.outbox.borrow_mut().push_within(self.compression.bytes(&frame), limit) {
                 Pushed::Queued => {}
                 Pushed::Full if lossless => return Err(self.too_slow(channel)),
                 Pushed::Full => {
@@ -115,6 +124,17 @@ impl Connection {
     fn too_slow(&self, channel: Channel) -> SessionEnd {
         SessionEnd::TooSlow { topic: self.conversation.borrow().name(channel.topic) }
     }
+}
+
+/// What became of a broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// It waits to be flushed.
+    Queued,
+    /// It was left out; a later message will take it in.
+    Merged,
+    /// The client has nothing to do with it any more, or not yet.
+    Unwanted,
 }
 
 /// How many times an outbox what was missed may take: it must arrive, and is bounded by what is kept.

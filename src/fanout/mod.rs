@@ -6,6 +6,7 @@
 mod asking;
 mod audience;
 mod connection;
+mod counts;
 mod delivery;
 mod inbox;
 mod life;
@@ -17,6 +18,7 @@ mod timers;
 mod worker;
 mod workers;
 
+pub use counts::{Counts, TopicCounts};
 pub use inbox::{Closed, Inbox};
 pub use mailbox::{Asked, NewSession, Polled};
 pub use outbox::{Outbox, Pushed};

@@ -12,19 +12,25 @@ use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
 use super::connection::Connection;
+use super::counts::Counting;
+use super::delivery::Delivered;
 use super::mailbox::{Asked, Mailbox, NewSession};
 use super::round::{Frames, Round};
 use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
 use crate::market::Millis;
+use crate::metrics::WorkerMeter;
 use crate::session::engineio::Sid;
+use crate::session::websocket::Compression;
 use crate::session::{Conversation, Progress, SessionEnd};
 use crate::shard::{Broadcast, Joined};
 
 /// How a worker treats its connections.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
+    /// Whether clients may agree on compression, so that frames are to be ready for it.
+    pub compression: bool,
     /// The longest message of a client, in bytes.
     pub message_bytes: usize,
     /// What may wait for one client, in bytes.
@@ -75,6 +81,8 @@ impl From<NewConnection> for ToWorker {
 pub struct NewConnection {
     /// The socket, not blocking.
     pub stream: std::net::TcpStream,
+    /// What was agreed on compression.
+    pub compression: Compression,
     /// What was read behind the upgrade request.
     pub early: Vec<u8>,
     /// Makes its side of the conversation.
@@ -86,7 +94,7 @@ pub struct NewConnection {
 /// What a worker shares with nobody.
 pub(super) struct Worker {
     pub(super) id: u16,
-    config: WorkerConfig,
+    pub(super) config: WorkerConfig,
     pub(super) shards: Vec<Sender<ShardCommand>>,
     /// All workers, itself among them.
     pub(super) workers: Workers,
@@ -98,6 +106,7 @@ pub(super) struct Worker {
     dirty: RefCell<Vec<Rc<Connection>>>,
     pub(super) timers: Timers,
     scratch: RefCell<Vec<u8>>,
+    counting: Counting,
     next_id: Cell<u64>,
     until: Cell<Option<Millis>>,
 }
@@ -126,6 +135,7 @@ pub fn run(
         dirty: RefCell::default(),
         timers: Timers::default(),
         scratch: RefCell::new(vec![0; SCRATCH]),
+        counting: Counting::default(),
         next_id: Cell::new(0),
         until: Cell::new(None),
     });
@@ -166,6 +176,7 @@ impl Worker {
             }
             self.flush();
             if self.is_over() {
+                self.counting.show(self.workers.shown(self.id));
                 return;
             }
         }
@@ -228,7 +239,7 @@ impl Worker {
         };
         let now = self.now();
         let conversation = (new.conversation)(now);
-        let connection = self.adopt(Some(stream), conversation, None, new.place);
+        let connection = self.adopt(Some((stream, new.compression)), conversation, None, new.place);
         if self.is_shutting_down() {
             connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
         }
@@ -238,7 +249,7 @@ impl Worker {
     /// Makes a connection one of the worker's own.
     pub(super) fn adopt(
         &self,
-        stream: Option<TcpStream>,
+        socket: Option<(TcpStream, Compression)>,
         conversation: Box<dyn Conversation>,
         mailbox: Option<Mailbox>,
         place: Box<dyn Send>,
@@ -246,9 +257,10 @@ impl Worker {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         let now = self.now();
-        let connection = Connection::new(id, stream, conversation, mailbox, &self.config, now, place);
+        let connection = Connection::new(id, socket, conversation, mailbox, &self.config, now, place);
         let connection = Rc::new(connection);
         self.connections.borrow_mut().insert(id, connection.clone());
+        self.meter().connections.add(1);
         connection
     }
 
@@ -270,6 +282,8 @@ impl Worker {
     /// Ends a round: what it holds goes out, and then what waits for single connections.
     fn flush(&self) {
         self.send_round();
+        // What is left of a turn were answers to joins, which belong to single connections.
+        self.meter().nothing_to_write();
         let mut dirty = std::mem::take(&mut *self.dirty.borrow_mut());
         if dirty.is_empty() {
             return;
@@ -286,14 +300,16 @@ impl Worker {
         let mut round = self.round.borrow_mut();
         if !round.is_empty() {
             let now = self.now();
-            round.send(now, |connection, frames, written| self.keep(connection, frames, written, now));
+            let meter = self.meter();
+            round.send(now, meter, |connection, frames, written| self.keep(connection, frames, written, now));
+            meter.written(self.workers.clock().now());
         }
     }
 
     /// Puts what a socket did not take into the connection's own outbox, frame by frame.
     fn keep(&self, connection: &Rc<Connection>, frames: Frames<'_>, mut written: usize, now: Millis) {
         for broadcast in frames {
-            let length = broadcast.frame.bytes().len();
+            let length = connection.compression.length(&broadcast.frame);
             if written >= length {
                 written -= length;
                 continue;
@@ -303,18 +319,30 @@ impl Worker {
                 continue;
             }
             match connection.deliver(broadcast) {
-                Ok(true) => self.mark_dirty(connection),
-                Ok(false) => {}
-                Err(end) => return connection.end(&end, now),
+                Ok(Delivered::Queued) => self.mark_dirty(connection),
+                Ok(Delivered::Merged) => self.counting.merged(broadcast.channel.topic),
+                Ok(Delivered::Unwanted) => {}
+                Err(end) => {
+                    self.counting.dropped(broadcast.channel.topic);
+                    return connection.end(&end, now);
+                }
             }
         }
     }
 
+    pub(super) fn meter(&self) -> &WorkerMeter {
+        &self.workers.meters()[usize::from(self.id)]
+    }
+
     fn sweep(&self) {
+        self.counting.show(self.workers.shown(self.id));
         let now = self.now();
+        let mut waiting = 0;
         for connection in self.connections.borrow().values() {
             connection.sweep(now, &self.config);
+            waiting += connection.outbox.borrow().len() as u64;
         }
+        self.meter().outbox_bytes.set(waiting);
     }
 
     fn shut_down(&self, until: Millis) {

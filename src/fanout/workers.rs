@@ -2,20 +2,25 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
 use tracing::error;
 
-use super::{Inbox, NewConnection, ShardCommand, ToWorker, WorkerConfig, run};
+use super::{Counts, Inbox, NewConnection, ShardCommand, ToWorker, WorkerConfig, run};
+use crate::clock::FineClock;
 use crate::market::Millis;
+use crate::metrics::WorkerMeter;
 
 /// A handle of all workers' inboxes. Cheap to clone.
 #[derive(Clone)]
 pub struct Workers {
     inboxes: Arc<[Arc<Inbox<ToWorker>>]>,
+    counts: Arc<[Mutex<Counts>]>,
+    meters: Arc<[WorkerMeter]>,
+    clock: FineClock,
     next: Arc<AtomicUsize>,
     /// Who knows of accounts; none where there are none.
     ledger: Option<Sender<ShardCommand>>,
@@ -26,7 +31,9 @@ impl Workers {
     /// [`Workers::start`].
     pub fn new(count: NonZeroUsize, capacity: usize) -> Workers {
         let inboxes = (0..count.get()).map(|_| Arc::new(Inbox::new(capacity))).collect();
-        Workers { inboxes, next: Arc::default(), ledger: None }
+        let counts = (0..count.get()).map(|_| Mutex::default()).collect();
+        let meters = (0..count.get()).map(|_| WorkerMeter::default()).collect();
+        Workers { inboxes, counts, meters, clock: FineClock::start(), next: Arc::default(), ledger: None }
     }
 
     /// The same, asking `ledger` for the topics of accounts.
@@ -86,6 +93,30 @@ impl Workers {
     /// All inboxes, by the workers' numbers.
     pub fn inboxes(&self) -> &[Arc<Inbox<ToWorker>>] {
         &self.inboxes
+    }
+
+    /// What all workers have counted, as of a quarter of a second ago.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for counts in self.counts.iter() {
+            sum.add(&counts.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        sum
+    }
+
+    /// Where one worker shows what it counted.
+    pub(super) fn shown(&self, worker: u16) -> &Mutex<Counts> {
+        &self.counts[usize::from(worker)]
+    }
+
+    /// What each of them counts, by the workers' numbers.
+    pub fn meters(&self) -> &[WorkerMeter] {
+        &self.meters
+    }
+
+    /// The clock by which it is measured how long a message takes.
+    pub fn clock(&self) -> FineClock {
+        self.clock
     }
 
     /// Has every client told and what waits for it sent; the workers end when all clients have gone,

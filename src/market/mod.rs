@@ -13,6 +13,7 @@ mod topic;
 mod update;
 
 pub use account::{AccountId, AccountTopic, Accounts, Everyones, Part, StrategyId};
+pub(crate) use digits::{plain_length, whole_number};
 pub use event::{
     BookChange, BookKind, Event, Millis, OfficialTicker, Quote, RawLevel, SourceBar, StaleReason, Trade,
     TradeId,

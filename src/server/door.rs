@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, ORIGIN, SEC_WEBSOCKET_VERSION};
+use hyper::header::{HeaderValue, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_VERSION};
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -19,12 +19,14 @@ use super::answer::{Answer, error};
 use crate::config::Config;
 use crate::fanout::{Asked, MakeConversation, NewConnection, ToWorker, Workers};
 use crate::session::engineio::Sid;
+use crate::session::websocket::{Agreed, Compression, Malformed};
 
 /// Lets clients in, and gives them to the workers.
 pub struct Door {
     workers: Workers,
     admission: Arc<Admission>,
     allowed_origins: Vec<String>,
+    compression: bool,
 }
 
 impl Door {
@@ -33,7 +35,8 @@ impl Door {
         let limits = &config.limits;
         let admission = Admission::new(limits.connections.get(), limits.connections_per_address.get());
         let allowed_origins = config.allowed_origins.clone();
-        Arc::new(Door { workers, admission: Arc::new(admission), allowed_origins })
+        let compression = config.compression;
+        Arc::new(Door { workers, admission: Arc::new(admission), allowed_origins, compression })
     }
 
     /// Those who have come in.
@@ -88,9 +91,19 @@ impl Door {
             Ok(place) => place,
             Err(refusal) => return refusal,
         };
-        let make =
-            move |stream, early| NewConnection { stream, early, conversation, place: Box::new(place) }.into();
-        self.upgrade(request, None, make)
+        let agreed = match self.agree(&request) {
+            Ok(agreed) => agreed,
+            Err(malformed) => return error(StatusCode::BAD_REQUEST, "BAD_UPGRADE", &malformed.to_string()),
+        };
+        let compression = Compression::from(agreed);
+        let make = move |stream, early| {
+            NewConnection { stream, compression, early, conversation, place: Box::new(place) }.into()
+        };
+        let mut answer = self.upgrade(request, None, make);
+        if let Some(agreed) = agreed.filter(|_| answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
+            answer.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(agreed.answer()));
+        }
+        answer
     }
 
     /// Accepts a WebSocket for a session that is on polling, or says why not.
@@ -130,6 +143,15 @@ impl Door {
             }
         });
         Response::from_parts(accepted.into_parts().0, Content::default())
+    }
+
+    /// What is taken of the compression that a client offers.
+    fn agree(&self, request: &Request<Incoming>) -> Result<Option<Agreed>, Malformed> {
+        if !self.compression {
+            return Ok(None);
+        }
+        let offers = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS);
+        Agreed::on(offers.iter().map(HeaderValue::as_bytes))
     }
 }
 

@@ -16,7 +16,7 @@ pub enum CloseCode {
     GoingAway = 1001,
     /// The client broke the WebSocket protocol.
     ProtocolError = 1002,
-    /// Text that is not UTF-8.
+    /// Text that is not UTF-8, or a compressed message that cannot be inflated.
     NotUtf8 = 1007,
     /// A message over the limit.
     TooBig = 1009,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Action, Conversation, Said, Subscriptions};
+use super::{Access, Action, Allowance, Conversation, Said, SessionLimits, Subscriptions};
 use crate::auth::{Refused, audit};
 use crate::dialect::{Command, Dialect, Refusal, RefusalCode, Since, native};
 use crate::market::{BadTopic, Millis, SymbolTable, Symbols, Topic};
@@ -17,21 +17,10 @@ pub struct Native {
     is_limited: bool,
 }
 
-/// What one client may use.
-#[derive(Clone, Copy, Debug)]
-pub struct SessionLimits {
-    /// Topics that it may be subscribed to at once.
-    pub subscriptions: usize,
-    /// Messages a second in the long run.
-    pub messages_per_second: u32,
-    /// Messages at once.
-    pub messages_burst: u32,
-}
-
 impl Native {
     /// A conversation that begins at `now`.
     pub fn new(symbols: Arc<Symbols>, limits: SessionLimits, access: Access, now: Millis) -> Native {
-        let allowance = Allowance { left: f64::from(limits.messages_burst), since: now };
+        let allowance = Allowance::new(limits, now);
         Native { symbols, limits, allowance, access, is_limited: false }
     }
 
@@ -233,27 +222,6 @@ pub fn canonical(topic: Topic, table: &SymbolTable) -> String {
     let mut name = Vec::new();
     topic.write_name(symbol.map_or("", |symbol| symbol), &mut name);
     String::from_utf8_lossy(&name).into_owned()
-}
-
-/// How many messages a client may still send: so many a second in the long run, so many at once.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    left: f64,
-    since: Millis,
-}
-
-impl Allowance {
-    #[allow(clippy::cast_precision_loss, reason = "milliseconds since the last message, not money")]
-    fn take(&mut self, now: Millis, limits: SessionLimits) -> bool {
-        let passed = (now - self.since).max(0) as f64 / 1_000.0;
-        let grown = self.left + passed * f64::from(limits.messages_per_second);
-        (self.left, self.since) = (grown.min(f64::from(limits.messages_burst)), now);
-        let allowed = self.left >= 1.0;
-        if allowed {
-            self.left -= 1.0;
-        }
-        allowed
-    }
 }
 
 fn refuse(refusal: Refusal, actions: &mut Vec<Action>) {

@@ -63,6 +63,7 @@ impl Interest {
                 continue;
             }
             let Some(frame) = dialect.encode(update) else { continue };
+            let frame = out.share(frame);
             for count in listeners {
                 out.broadcast(
                     count.worker,

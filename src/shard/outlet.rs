@@ -8,6 +8,11 @@ pub trait Outlet {
     /// A frame for every subscriber of a channel that this worker has.
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast);
 
+    /// A frame made ready to be shared by many clients, before its first clone is made.
+    fn share(&self, frame: Frame) -> Frame {
+        frame
+    }
+
     /// The answer to one [`Join`]. Broadcasts that come after it follow on it without a hole.
     fn joined(&mut self, worker: u16, joined: Joined);
 }

@@ -13,9 +13,11 @@ mod raw;
 #[path = "../support/running.rs"]
 mod running;
 
+mod compression;
 mod conversation;
 mod frames;
 mod handshake;
+mod hub;
 mod private;
 mod rooms;
 mod shutdown;

@@ -117,6 +117,16 @@ impl Raw {
         }
     }
 
+    /// The next message as it came, and whether it says that it is compressed.
+    pub fn message(&mut self) -> (bool, Vec<u8>) {
+        while self.buffer.is_empty() {
+            assert!(self.more().unwrap(), "the stream goes on");
+        }
+        let compressed = self.buffer[0] & 0x40 != 0;
+        self.buffer[0] &= !0x40;
+        (compressed, self.frame().payload)
+    }
+
     pub fn frame(&mut self) -> Got {
         self.try_frame().unwrap().expect("the stream goes on")
     }
@@ -170,7 +180,7 @@ pub fn upgrade(path: &str, more: &str) -> String {
     )
 }
 
-/// A client's frame.
+/// A client's frame. The opcode may have reserved bits beside it.
 pub fn frame(opcode: u8, last: bool, payload: &[u8]) -> Vec<u8> {
     let key = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = head(opcode, last, payload.len());

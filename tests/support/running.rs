@@ -11,6 +11,7 @@ use std::time::Duration;
 use tickcast::auth::Tokens;
 use tickcast::config::Config;
 use tickcast::engine::{Engine, EngineSink};
+use tickcast::fanout::Workers;
 use tickcast::ingest::Sink;
 use tickcast::market::{
     BookKind, Decimal, Event, Quantity, RawLevel, Side, StaleReason, SymbolId, Symbols, Trade, TradeId,
@@ -26,6 +27,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub symbols: Arc<Symbols>,
     pub board: Arc<Board>,
+    pub workers: Workers,
     sink: EngineSink,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -37,6 +39,7 @@ impl Running {
         config.listen.set_port(0);
         change(&mut config);
         let engine = Engine::start(&config).unwrap();
+        let workers = engine.workers().clone();
         let (symbols, board, sink) = (engine.symbols().clone(), engine.board().clone(), engine.sink());
         let (stop, stopped) = watch::channel(false);
         let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -53,13 +56,31 @@ impl Running {
             market.into_engine().shut_down(config.limits.shutdown);
         });
         let address = told.recv().unwrap();
-        Running { address, symbols, board, sink, stop, thread: Some(thread) }
+        Running { address, symbols, board, workers, sink, stop, thread: Some(thread) }
     }
 
     /// A market of one symbol.
     pub fn market(&self, symbol: &str) -> MarketMaker {
         let id = self.symbols.add(symbol).unwrap();
         MarketMaker::new(id, self.sink.clone(), self.board.clone())
+    }
+
+    /// Lets something happen to a symbol and waits until it has gone through the engine; `number`
+    /// rises with each call.
+    pub fn happen(&self, symbol: &str, event: Event, number: u64) {
+        let id = self.symbols.with(|table| table.id(symbol)).expect("a known symbol");
+        let mut sink = self.sink.clone();
+        sink.put(id, now(), event);
+        // A shard takes one thing after the other: what is put in behind it shows that it is through.
+        let mark = self.symbols.add("MARK").unwrap();
+        let mut change = sink.blank();
+        change.clear();
+        (change.kind, change.first_update_id, change.last_update_id) = (BookKind::Snapshot, number, number);
+        sink.put(mark, now(), Event::Book(change));
+        until("the event is through", || {
+            let cells = self.board.cells(mark);
+            cells.is_some_and(|cells| cells.book.with(|book| book.last_update_id == number))
+        });
     }
 
     /// Begins to shut down.

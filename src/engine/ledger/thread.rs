@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::Ledger;
 use super::record::{Item, Outcome};
-use crate::clock::Clock;
+use crate::clock::{Clock, FineClock};
 use crate::engine::shard::WorkerOutlet;
 use crate::fanout::ShardCommand;
 use crate::market::Millis;
@@ -27,6 +27,7 @@ pub(in crate::engine) struct LedgerThread {
     pub(in crate::engine) inputs: Receiver<LedgerInput>,
     pub(in crate::engine) commands: Receiver<ShardCommand>,
     pub(in crate::engine) out: WorkerOutlet,
+    pub(in crate::engine) fine: FineClock,
 }
 
 impl LedgerThread {
@@ -36,7 +37,7 @@ impl LedgerThread {
         let mut swept = clock.now();
         loop {
             self.wait();
-            let now = clock.now();
+            let (now, began) = (clock.now(), self.fine.now());
             for command in self.commands.try_iter().take(TURN) {
                 match command {
                     ShardCommand::Join(join) => self.ledger.join(now, &join, &mut self.out),
@@ -46,7 +47,7 @@ impl LedgerThread {
                 }
             }
             let is_over = self.publish(now);
-            self.out.end_turn();
+            self.out.end_turn(began);
             if is_over {
                 return;
             }

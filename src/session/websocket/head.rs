@@ -24,8 +24,7 @@ impl Head {
             return Err(Violation::ReservedOpcode { opcode: first & OPCODE });
         };
         let compressed = first & RSV1 != 0;
-        let may_compress =
-            compression == Compression::PerMessage && matches!(opcode, Opcode::Text | Opcode::Binary);
+        let may_compress = compression != Compression::Off && matches!(opcode, Opcode::Text | Opcode::Binary);
         if first & (RSV2 | RSV3) != 0 || (compressed && !may_compress) {
             return Err(Violation::ReservedBits);
         }

@@ -3,13 +3,19 @@
 //! Does no I/O and holds no future: state changes only inside a call, so nothing can be cancelled
 //! half-way. The buffer is lent by whoever reads the socket.
 
+mod extension;
 mod head;
+mod inflate;
 mod violation;
 
+pub use extension::{Agreed, Malformed};
 pub use violation::Violation;
 
+use bytes::Bytes;
+
 use self::head::{Head, MOST_HEAD};
-use crate::encode::Opcode;
+use self::inflate::inflate;
+use crate::encode::{Frame, Opcode, Window};
 
 /// Reads one client's frames.
 ///
@@ -17,7 +23,8 @@ use crate::encode::Opcode;
 /// - `tail` holds the payload so far of a message that has not ended and, behind it, that of a
 ///   control frame that has not ended; in between messages it has no capacity: a connection that
 ///   says nothing holds no buffer;
-/// - `tail` never holds more than `max_message` bytes and one control frame;
+/// - `tail` never holds more than `max_message` bytes (a little more of a compressed message) and one
+///   control frame;
 /// - after a close frame or a violation nothing is read any more.
 #[derive(Debug)]
 pub struct Reader {
@@ -52,11 +59,10 @@ impl Reader {
     }
 
     /// Takes in what was read from the socket, unmasks it in place, and hands every message that is
-    /// complete to `on`. A message that lies within `bytes` is neither copied nor allocated for.
+    /// complete to `on`. A message that lies within `bytes` is neither copied nor allocated for, unless
+    /// it is compressed.
     ///
-    /// After a [`Message::Close`] and after an error, whatever follows is ignored. One call may hand
-    /// over a message for each six bytes: a caller that answers pings answers the last of a call
-    /// (RFC 6455, section 5.5.3, allows it), so that a flood of them is not answered by another.
+    /// After a [`Message::Close`] and after an error, whatever follows is ignored.
     ///
     /// # Errors
     /// [`Violation`], once: the connection is to be closed with its code. The messages before it
@@ -135,7 +141,7 @@ impl Reader {
         // Before anything is allocated: a header of 14 bytes could ask for any amount of memory.
         let too_big = Violation::TooBig { limit: self.max_message };
         let left = match usize::try_from(head.length) {
-            Ok(length) if length <= self.max_message - self.tail.len() => length,
+            Ok(length) if length <= kind.most_bytes(self.max_message) - self.tail.len() => length,
             Ok(_) | Err(_) => return Err(too_big),
         };
         self.message = Some(kind);
@@ -170,8 +176,7 @@ impl Reader {
                     self.message = None;
                 }
                 if last && self.tail.is_empty() {
-                    on(kind.message(payload)?);
-                    return Ok(());
+                    return self.hand_over(kind, payload, on);
                 }
                 self.join(kind, last, payload, on)
             }
@@ -198,7 +203,21 @@ impl Reader {
         if last {
             let whole = std::mem::take(&mut self.tail);
             self.checked = 0;
-            on(kind.message(&whole)?);
+            self.hand_over(kind, &whole, on)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn hand_over(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        on: &mut impl FnMut(Message<'_>),
+    ) -> Result<(), Violation> {
+        match kind.compressed {
+            false => on(kind.message(payload)?),
+            true => on(kind.message(&inflate(payload, self.max_message)?)?),
         }
         Ok(())
     }
@@ -243,13 +262,6 @@ pub enum Message<'a> {
     Text(&'a str),
     /// Bytes.
     Binary(&'a [u8]),
-    /// A message that is still compressed; only where [`Compression::PerMessage`] was agreed.
-    Compressed {
-        /// Whether it will be text, which then has to be found UTF-8.
-        text: bool,
-        /// As it came.
-        payload: &'a [u8],
-    },
     /// Wants the same bytes back in a pong.
     Ping(&'a [u8]),
     /// Answers a ping, or shows that the peer is alive.
@@ -264,13 +276,46 @@ pub enum Message<'a> {
 }
 
 /// What was agreed on compression when the connection was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// Nothing: RSV1 is refused.
+    #[default]
     Off,
-    /// permessage-deflate (RFC 7692): RSV1 on a message's first frame marks it as compressed. The
-    /// reader hands it on as [`Message::Compressed`].
-    PerMessage,
+    /// permessage-deflate (RFC 7692): RSV1 on a message's first frame marks it as compressed.
+    PerMessage(Window),
+}
+
+impl Compression {
+    /// The bytes of `frame` as they go to a client that agreed on this. All messages are sent the
+    /// same way: there are clients that take a change amiss.
+    pub fn bytes(self, frame: &Frame) -> Bytes {
+        match self {
+            Compression::Off => frame.bytes().clone(),
+            Compression::PerMessage(window) => frame.deflated(window),
+        }
+    }
+
+    /// How many bytes those are.
+    pub fn length(self, frame: &Frame) -> usize {
+        match self {
+            Compression::Off => frame.bytes().len(),
+            Compression::PerMessage(window) => frame.deflated(window).len(),
+        }
+    }
+
+    /// Appends those bytes.
+    pub fn append(self, frame: &Frame, out: &mut Vec<u8>) {
+        match self {
+            Compression::Off => out.extend_from_slice(frame.bytes()),
+            Compression::PerMessage(window) => out.extend_from_slice(&frame.deflated(window)),
+        }
+    }
+}
+
+impl From<Option<Agreed>> for Compression {
+    fn from(agreed: Option<Agreed>) -> Compression {
+        agreed.map_or(Compression::Off, |agreed| Compression::PerMessage(agreed.window))
+    }
 }
 
 /// A frame whose payload is coming in.
@@ -305,14 +350,18 @@ struct Kind {
 }
 
 impl Kind {
+    /// How many bytes of a message that may have `limit` can come: what does not let itself be
+    /// compressed comes with five more for each 16 KiB.
+    #[inline]
+    const fn most_bytes(self, limit: usize) -> usize {
+        if self.compressed { limit.saturating_add(limit / 1_024 + 16) } else { limit }
+    }
+
     #[inline]
     fn message(self, payload: &[u8]) -> Result<Message<'_>, Violation> {
-        Ok(match self {
-            Kind { text, compressed: true } => Message::Compressed { text, payload },
-            Kind { text: true, .. } => {
-                Message::Text(std::str::from_utf8(payload).map_err(|_| Violation::NotUtf8)?)
-            }
-            Kind { text: false, .. } => Message::Binary(payload),
+        Ok(match self.text {
+            true => Message::Text(std::str::from_utf8(payload).map_err(|_| Violation::NotUtf8)?),
+            false => Message::Binary(payload),
         })
     }
 }

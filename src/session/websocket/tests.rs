@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::*;
 
+mod compression;
 mod properties;
 
 /// What a reader said, to keep.
@@ -11,7 +12,6 @@ mod properties;
 enum Said {
     Text(String),
     Binary(Vec<u8>),
-    Compressed(bool, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Option<u16>, String),
@@ -22,7 +22,6 @@ impl From<Message<'_>> for Said {
         match message {
             Message::Text(text) => Said::Text(text.into()),
             Message::Binary(bytes) => Said::Binary(bytes.into()),
-            Message::Compressed { text, payload } => Said::Compressed(text, payload.into()),
             Message::Ping(payload) => Said::Ping(payload.into()),
             Message::Pong(payload) => Said::Pong(payload.into()),
             Message::Close { code, reason } => Said::Close(code, reason.into()),
@@ -144,19 +143,6 @@ fn rfc_6455_5_2_reserved_bits_are_refused() {
         breaks(&[frame(0x81 | bit, b"x")], Violation::ReservedBits, 1002);
         breaks(&[frame(0x89 | bit, b"x")], Violation::ReservedBits, 1002);
     }
-}
-
-#[test]
-fn rfc_7692_6_1_only_rsv1_of_a_messages_first_frame_may_mark_compression_and_only_where_agreed() {
-    let read =
-        |frames: &[Vec<u8>]| read_in(&frames.concat(), &[], Reader::new(LIMIT, Compression::PerMessage));
-    let fragmented = [frame(0x41, &[0xff, 1]), frame(0x80, &[2])];
-    assert_eq!(read(&fragmented), (vec![Said::Compressed(true, vec![0xff, 1, 2])], Ok(())));
-    assert_eq!(read(&[frame(0xC2, &[5])]), (vec![Said::Compressed(false, vec![5])], Ok(())));
-    assert_eq!(read(&[frame(0x81, b"plain")]), (vec![text("plain")], Ok(())));
-    assert_eq!(read(&[frame(0x41, b"a"), frame(0xC0, b"b")]).1, Err(Violation::ReservedBits));
-    assert_eq!(read(&[frame(0xC9, b"ping")]).1, Err(Violation::ReservedBits));
-    assert_eq!(read(&[frame(0xA1, b"x")]).1, Err(Violation::ReservedBits));
 }
 
 #[test]
@@ -355,7 +341,7 @@ fn a_message_within_the_buffer_is_neither_copied_nor_allocated_for() {
             let payload = match message {
                 Message::Text(text) => text.as_bytes(),
                 Message::Ping(payload) | Message::Binary(payload) => payload,
-                Message::Pong(_) | Message::Close { .. } | Message::Compressed { .. } => {
+                Message::Pong(_) | Message::Close { .. } => {
                     panic!("{message:?}")
                 }
             };

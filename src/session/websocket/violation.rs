@@ -46,6 +46,9 @@ pub enum Violation {
     /// RFC 6455, section 8.1.
     #[error("the text is not UTF-8")]
     NotUtf8,
+    /// RFC 7692, section 7.2.2.
+    #[error("a compressed message cannot be inflated")]
+    NotDeflate,
     /// RFC 6455, section 5.5.1.
     #[error("a close frame's payload begins with a code of two bytes")]
     HalfCloseCode,
@@ -73,7 +76,7 @@ impl Violation {
             | Violation::HalfCloseCode
             | Violation::BadCloseCode { .. } => CloseCode::ProtocolError,
             Violation::TooBig { .. } => CloseCode::TooBig,
-            Violation::NotUtf8 => CloseCode::NotUtf8,
+            Violation::NotUtf8 | Violation::NotDeflate => CloseCode::NotUtf8,
         }
     }
 }
