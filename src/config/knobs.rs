@@ -68,7 +68,7 @@ pub const KNOBS: &[Knob] = &[
         "The symbols asked of the source, as the venue writes them. A venue needs at least one; the simulator makes some up; a replay takes what its files hold.")
         .flag("--symbols").unset("the source's own"),
     knob("data_dir", Setting::Folder(|c| &mut c.data_dir),
-        "Where durable data is kept. Nothing is kept on disk yet: what is set here is only noted, and said at the start.").flag("--data-dir"),
+        "Where private events and closed bars are kept. Without it private events are refused with 503; in development mode they are kept in memory.").flag("--data-dir"),
     knob("dev", Setting::Switch(|c| &mut c.dev),
         "Development mode, for one machine: refused on any address but loopback. `NODE_ENV=development` turns it on.")
         .flag("--dev").variable("NODE_ENV"),
@@ -188,6 +188,22 @@ pub const KNOBS: &[Knob] = &[
     knob("auth.jwks_refresh_ms", whole(Time(|c| &mut c.auth.jwks_refresh), MS, 100, 24 * 60 * MINUTE_MS),
         "How often a key set is read again. A token with a key that is not known brings that forward, but never closer than 10 s."),
 
+    knob("publish.bytes", whole(Count(|c| &mut c.publish.bytes), BYTES, 1 << 10, 1 << 30),
+        "One request or message of a publisher; a longer one is answered 413."),
+    knob("publish.objects", whole(Count(|c| &mut c.publish.objects), " of objects", 1, MILLION),
+        "Objects in one request. More in one share a wait for the disk; fewer are answered sooner."),
+    knob("publish.queue", whole(Count(|c| &mut c.publish.queue), " of requests", 1, MILLION),
+        "Requests that wait for the disk. Full: publishers wait, and after five seconds they are answered 503."),
+    knob("journal.events", whole(Count(|c| &mut c.journal.events), " of events", 1, 1_000 * MILLION),
+        "Events kept of one private topic of one user: how far back a client that was away can resume without a snapshot."),
+    knob("journal.age_ms", whole(Time(|c| &mut c.journal.age), MS, 1_000, 10 * 365 * 24 * 60 * MINUTE_MS),
+        "How old a kept event may become: a week. An `eventId` is remembered for an hour."),
+    knob("journal.bytes", whole(Count(|c| &mut c.journal.bytes), BYTES, 1 << 20, 1 << 44),
+        "What the journal may take on disk. Full: publishing private events is refused with 503 and a reason, and reading goes on."),
+    knob("rooms.public", Setting::Names(|c| &mut c.rooms.public),
+        "Rooms that publishers may broadcast to and everybody may join."),
+    knob("rooms.users", Setting::Names(|c| &mut c.rooms.users),
+        "The same for users with a token alone."),
     knob("hub.payload", Setting::HubPayload(|c| &mut c.hub_payload),
         "How payloads stand in the messages at `/ws`: as an `object`, or as a `string` with the object's JSON for clients that parse it a second time. A client chooses for itself with `?payload=`."),
 ];

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod knobs;
 mod load;
+mod publish;
 mod reference;
 mod setting;
 mod source;
@@ -25,6 +26,7 @@ pub use auth::{Auth, TokenAlgorithm};
 pub use error::{ConfigError, Mismatch, Place, Problem};
 pub use knobs::{KNOBS, Knob, SECRETS, Secret};
 pub use load::{FlagValue, Layers};
+pub use publish::{Journal, Publish, RoomNames};
 pub use setting::Setting;
 pub use source::{BinanceMarket, ReplaySpeed, Source, UnknownSource};
 
@@ -73,6 +75,12 @@ pub struct Config {
     pub threads: Threads,
     /// Tokens.
     pub auth: Auth,
+    /// Publishers.
+    pub publish: Publish,
+    /// What is kept on disk.
+    pub journal: Journal,
+    /// Rooms.
+    pub rooms: RoomNames,
     /// How the hub's payloads stand in their messages, unless a client asks for the other way.
     pub hub_payload: HubPayload,
     /// What is never printed.
@@ -275,8 +283,17 @@ impl Config {
                 "JWT_SECRET is shorter than {LEAST_SECRET} bytes: it can be guessed, use a random one (openssl rand -hex 32)"
             ));
         }
-        if self.data_dir.is_some() {
-            warnings.push("data_dir is set and has no effect: nothing is kept on disk yet".into());
+        let takes_tokens = self.secrets.jwt_secret.is_some()
+            || self.secrets.jwt_public_key.is_some()
+            || self.secrets.jwt_jwks.is_some();
+        if self.data_dir.is_none() && self.dev {
+            warnings.push(
+                "data_dir is not set: private events are kept in memory, and end with the process".into(),
+            );
+        } else if self.data_dir.is_none() && takes_tokens {
+            warnings.push(
+                "data_dir is not set: private events are refused, for nothing can be made durable".into(),
+            );
         }
         if self.dev {
             warnings.push("development mode: fit for this machine alone".into());
@@ -326,6 +343,9 @@ impl Default for Config {
             },
             threads: Threads { worker_threads: None, shards: NonZeroUsize::MIN },
             auth: Auth::default(),
+            publish: Publish::default(),
+            journal: Journal::default(),
+            rooms: RoomNames::default(),
             hub_payload: HubPayload::Object,
             secrets: Secrets::default(),
         }

@@ -38,6 +38,8 @@ pub enum Setting {
     Source(fn(&mut Config) -> &mut Source),
     /// Names of symbols.
     Symbols(fn(&mut Config) -> &mut Vec<String>),
+    /// Names of rooms.
+    Names(fn(&mut Config) -> &mut Vec<String>),
     /// Origins of web pages.
     Origins(fn(&mut Config) -> &mut Vec<String>),
     /// A folder.
@@ -107,6 +109,7 @@ impl Setting {
                 *at(config) = text.parse()?;
             }
             Setting::Symbols(at) => *at(config) = symbols(given)?,
+            Setting::Names(at) => *at(config) = names(given)?,
             Setting::Origins(at) => *at(config) = origins(given)?,
             Setting::Folder(at) => {
                 let text = given.text().filter(|text| !text.is_empty());
@@ -158,7 +161,7 @@ impl Setting {
             Setting::Switch(at) => Some(at(config).to_string()),
             Setting::Address(at) => Some(at(config).to_string()),
             Setting::Source(at) => Some(at(config).to_string()),
-            Setting::Symbols(at) | Setting::Origins(at) => {
+            Setting::Symbols(at) | Setting::Names(at) | Setting::Origins(at) => {
                 Some(at(config).join(",")).filter(|list| !list.is_empty())
             }
             Setting::Folder(at) => at(config).as_ref().map(|path| path.display().to_string()),
@@ -247,6 +250,15 @@ fn symbols(given: Given<'_>) -> Result<Vec<String>, Mismatch> {
         }
     }
     Ok(symbols)
+}
+
+fn names(given: Given<'_>) -> Result<Vec<String>, Mismatch> {
+    let wrong = needed("a list of names such as [\"news\"], each of 1 to 64 bytes without spaces,");
+    let fits = |name: &&str| {
+        !name.is_empty() && name.len() <= 64 && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    let list = given.list().filter(|list| list.iter().all(fits));
+    Ok(list.ok_or(wrong)?.into_iter().map(str::to_owned).collect())
 }
 
 fn origins(given: Given<'_>) -> Result<Vec<String>, Mismatch> {

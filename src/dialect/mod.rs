@@ -148,6 +148,12 @@ pub enum RefusalCode {
     RateLimited,
     /// The topic, or the operation, needs a token.
     Unauthorized,
+    /// The token's time is over.
+    TokenExpired,
+    /// The topic is another's.
+    Forbidden,
+    /// What was kept cannot be read.
+    Damaged,
 }
 
 impl RefusalCode {
@@ -162,6 +168,9 @@ impl RefusalCode {
             RefusalCode::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
             RefusalCode::RateLimited => "RATE_LIMITED",
             RefusalCode::Unauthorized => "UNAUTHORIZED",
+            RefusalCode::TokenExpired => "TOKEN_EXPIRED",
+            RefusalCode::Forbidden => "FORBIDDEN",
+            RefusalCode::Damaged => "DAMAGED",
         }
     }
 }

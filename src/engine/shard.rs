@@ -43,12 +43,7 @@ impl ShardThread {
         let mut clock = Clock::start();
         let mut recorded = 0;
         let fine = self.workers.clock();
-        let mut out = Outlets {
-            touched: vec![false; self.workers.inboxes().len()],
-            workers: self.workers.clone(),
-            compression: self.compression,
-            meter: self.meter.clone(),
-        };
+        let mut out = WorkerOutlet::new(self.workers.clone(), self.compression, self.meter.clone());
         loop {
             self.wait(&mut clock);
             let began = fine.now();
@@ -116,7 +111,7 @@ impl ShardThread {
 }
 
 /// Lets the recording's time come to `to`, which never goes back.
-fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets) -> Millis {
+fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut WorkerOutlet) -> Millis {
     if to > *recorded {
         *recorded = to;
         shard.advance(to, out);
@@ -125,14 +120,18 @@ fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets)
 }
 
 /// The workers' inboxes; each is woken once a turn.
-struct Outlets {
+pub(super) struct WorkerOutlet {
     workers: Workers,
     touched: Vec<bool>,
     compression: bool,
     meter: Arc<ShardMeter>,
 }
 
-impl Outlets {
+impl WorkerOutlet {
+    pub(super) fn new(workers: Workers, compression: bool, meter: Arc<ShardMeter>) -> WorkerOutlet {
+        WorkerOutlet { touched: vec![false; workers.inboxes().len()], workers, compression, meter }
+    }
+
     fn send(&mut self, worker: u16, message: ToWorker) {
         let at = usize::from(worker);
         // A worker that has ended has no clients to miss it.
@@ -141,7 +140,7 @@ impl Outlets {
         }
     }
 
-    fn end_turn(&mut self, began: u64) {
+    pub(super) fn end_turn(&mut self, began: u64) {
         let ends = self.workers.inboxes().iter().zip(self.workers.meters());
         for ((inbox, meter), touched) in ends.zip(&mut self.touched) {
             if std::mem::take(touched) {
@@ -152,7 +151,7 @@ impl Outlets {
     }
 }
 
-impl Outlet for Outlets {
+impl Outlet for WorkerOutlet {
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast) {
         if let Some(class) = class(broadcast.channel.topic) {
             self.meter.frames[class].add(1);

@@ -83,11 +83,20 @@ impl Worker {
     /// Sends a command to the topic's shard. While its queue is full this connection waits, and
     /// reads nothing more: one that asks too much slows itself down.
     async fn ask(&self, topic: Topic, mut command: ShardCommand) {
-        if self.shards.is_empty() || matches!(topic, Topic::Room(_) | Topic::Account(_)) {
-            return;
-        }
-        let shard = topic.symbol().map_or(0, |symbol| symbol.index() % self.shards.len());
-        while let Err(error) = self.shards[shard].try_send(command) {
+        let asked = match topic {
+            Topic::Room(_) => None,
+            Topic::Account(_) => self.workers.ledger(),
+            Topic::Book { .. }
+            | Topic::Ticker { .. }
+            | Topic::Tickers
+            | Topic::Trades { .. }
+            | Topic::Kline { .. } => {
+                let shards = self.shards.len().max(1);
+                self.shards.get(topic.symbol().map_or(0, |symbol| symbol.index() % shards))
+            }
+        };
+        let Some(asked) = asked else { return };
+        while let Err(error) = asked.try_send(command) {
             match error {
                 TrySendError::Full(back) => command = back,
                 TrySendError::Disconnected(_) => return,

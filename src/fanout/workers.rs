@@ -22,6 +22,8 @@ pub struct Workers {
     meters: Arc<[WorkerMeter]>,
     clock: FineClock,
     next: Arc<AtomicUsize>,
+    /// Who knows of accounts; none where there are none.
+    ledger: Option<Sender<ShardCommand>>,
 }
 
 impl Workers {
@@ -31,7 +33,17 @@ impl Workers {
         let inboxes = (0..count.get()).map(|_| Arc::new(Inbox::new(capacity))).collect();
         let counts = (0..count.get()).map(|_| Mutex::default()).collect();
         let meters = (0..count.get()).map(|_| WorkerMeter::default()).collect();
-        Workers { inboxes, counts, meters, clock: FineClock::start(), next: Arc::default() }
+        Workers { inboxes, counts, meters, clock: FineClock::start(), next: Arc::default(), ledger: None }
+    }
+
+    /// The same, asking `ledger` for the topics of accounts.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Sender<ShardCommand>) -> Workers {
+        Workers { ledger: Some(ledger), ..self }
+    }
+
+    pub(super) const fn ledger(&self) -> Option<&Sender<ShardCommand>> {
+        self.ledger.as_ref()
     }
 
     /// Starts a thread for each. They ask `shards` for topics; where there are none they serve rooms

@@ -1,5 +1,6 @@
 //! One connected client: what it may be told and why it ends, without sockets.
 
+mod access;
 mod allowance;
 mod close;
 pub mod engineio;
@@ -12,6 +13,7 @@ mod subscriptions;
 pub mod websocket;
 mod window;
 
+pub use access::Access;
 use allowance::Allowance;
 pub use allowance::SessionLimits;
 pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of clients. Others read through the cells, which never make anybody wait.
 
+mod account;
 mod bars;
 mod block;
 mod book;
@@ -12,6 +13,7 @@ mod tape;
 mod ticker;
 mod ticker_cell;
 
+pub use account::{Change, Effect, change, merged};
 pub use bars::{BarChange, Bars, Series, Traded};
 pub use book::{Book, BookCounts, BookError, BookStatus, LevelChange};
 pub use cell::{Board, BookSnapshot, Cell, Published, SymbolCells};

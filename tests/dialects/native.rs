@@ -72,7 +72,9 @@ fn every_native_transcript_holds_without_sockets() {
             messages_burst: transcript.settings.messages,
         };
         let mut stage = Inside::new(&transcript.settings.symbols, |symbols, now| {
-            Box::new(Native::new(symbols, limits, now))
+            let tokens = Arc::new(tickcast::auth::Tokens::new(&tickcast::config::Config::default()).unwrap());
+            let access = tickcast::session::Access::new(Arc::default(), Arc::default(), tokens, None);
+            Box::new(Native::new(symbols, limits, access, now))
         });
         transcript.play(&mut stage);
     }

@@ -18,6 +18,7 @@ mod conversation;
 mod frames;
 mod handshake;
 mod hub;
+mod private;
 mod rooms;
 mod shutdown;
 mod slow;

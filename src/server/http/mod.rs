@@ -5,6 +5,7 @@ mod hub;
 mod metrics;
 mod native;
 mod page;
+mod publish;
 mod query;
 mod reply;
 mod socketio;
@@ -25,8 +26,8 @@ use crate::auth::{Grant, Tokens, audit};
 use crate::clock::Clock;
 use crate::config::{Config, HubPayload, Source};
 use crate::engine::Engine;
-use crate::session::SessionLimits;
 use crate::session::hub::HubShared;
+use crate::session::{Access, SessionLimits};
 
 /// A market's engine and what its addresses are answered from.
 pub struct Market {
@@ -35,6 +36,7 @@ pub struct Market {
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
     tokens: Arc<Tokens>,
+    publish_bytes: usize,
     hub: HubShared,
     hub_payload: HubPayload,
     socketio: socketio::SocketIo,
@@ -53,13 +55,14 @@ impl Market {
             messages_burst: count(limits.messages_burst),
         };
         let symbols = engine.symbols().clone();
-        let socketio = socketio::SocketIo::new(config, &engine, Arc::default(), tokens.clone());
+        let socketio = socketio::SocketIo::new(config, &engine, engine.accounts().clone(), tokens.clone());
         let hub = HubShared { symbols, limits: session, tokens: tokens.clone(), status: Arc::default() };
         Market {
             engine,
             session,
             needs_data: config.source != Source::None,
             tokens,
+            publish_bytes: config.publish.bytes.get(),
             hub,
             hub_payload: config.hub_payload,
             socketio,
@@ -70,6 +73,12 @@ impl Market {
     /// The engine, to be shut down when nothing is answered any more.
     pub fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// What who came with this grant may hear.
+    fn access(&self, grant: Option<Grant>) -> Access {
+        let (accounts, rooms) = (self.engine.accounts().clone(), self.engine.rooms().clone());
+        Access::new(accounts, rooms, self.tokens.clone(), grant)
     }
 
     /// Who asks. No token is nobody; a wrong one is refused, never treated as none.
@@ -98,6 +107,8 @@ impl Routes for Market {
             (&Method::GET, "/v1/ws") => self.native(request, peer, door),
             (&Method::GET, "/healthz") => self.health(),
             (&Method::GET, "/readyz") => self.readiness(door),
+            (&Method::POST, "/publish") => self.publish(request, peer).await,
+            (_, "/publish") => wrong_method("POST"),
             (&Method::GET, "/ws") => self.hub(request, peer, door),
             (&Method::GET, "/ws/status") => self.hub_status(),
             (&Method::GET, "/metrics") => self.metrics(door),
