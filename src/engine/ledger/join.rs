@@ -47,11 +47,12 @@ impl Ledger {
                         .to_owned(),
                     topic: Some(topic.into_owned()),
                 })],
-                #[allow(
-                    unreachable_patterns,
-                    reason = "the other dialects have no pictures of private topics"
-                )]
-                _ => Vec::new(),
+                // The others have no words for pictures of private topics.
+                Dialect::Hub
+                | Dialect::HubText
+                | Dialect::Maven
+                | Dialect::MavenDelta
+                | Dialect::TradeWithAi => Vec::new(),
             }
         })
     }
