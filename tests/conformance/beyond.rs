@@ -191,16 +191,3 @@ fn a_session_that_is_held_outlives_the_time_that_a_request_has() {
     session.says("3");
     echoes(&session);
 }
-
-#[test]
-fn a_client_that_is_busy_is_given_more_time_once() {
-    let server = Server::start();
-    let session = server.open(PATH);
-    session.hears("2");
-    std::thread::sleep(Duration::from_millis(150));
-    echoes(&session);
-    std::thread::sleep(Duration::from_millis(120));
-    echoes(&session);
-    std::thread::sleep(Duration::from_millis(150));
-    session.is_gone();
-}
