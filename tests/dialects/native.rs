@@ -1,6 +1,7 @@
 //! The native dialect's transcripts.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tickcast::market::{Event, Millis};
 use tickcast::session::{Native, SessionLimits};
