@@ -40,9 +40,9 @@ impl Market {
                 return error(StatusCode::BAD_REQUEST, "BAD_QUERY", message);
             }
         };
-        let shared = self.hub.clone();
+        let (shared, access) = (self.hub.clone(), self.access(Some(grant)));
         let conversation: MakeConversation =
-            Box::new(move |now| Box::new(Hub::new(shared, grant, payload, now)));
+            Box::new(move |now| Box::new(Hub::new(shared, access, payload, now)));
         door.websocket(request, peer, conversation)
     }
 

@@ -56,7 +56,7 @@ impl Market {
         };
         let symbols = engine.symbols().clone();
         let socketio = socketio::SocketIo::new(config, &engine, engine.accounts().clone(), tokens.clone());
-        let hub = HubShared { symbols, limits: session, tokens: tokens.clone(), status: Arc::default() };
+        let hub = HubShared { symbols, limits: session, status: Arc::default() };
         Market {
             engine,
             session,

@@ -1,16 +1,20 @@
 //! The conversation with a hub client: who it is, what it may hear, and until when.
 
+mod private;
 mod status;
 
 use std::sync::Arc;
 
 pub use status::{HubStatus, Presence};
 
-use super::{Action, Allowance, Conversation, Said, SessionEnd, SessionLimits, Subscriptions};
-use crate::auth::{Grant, Tokens};
+use private::Private;
+
+use super::{Access, Action, Allowance, Conversation, Said, SessionEnd, SessionLimits, Subscriptions};
 use crate::dialect::hub::{self, Fault, Payload, Rejection, Word};
 use crate::dialect::{Channel, Dialect};
-use crate::market::{BadTopic, Depth, Millis, Speed, SymbolTable, Symbols, Topic};
+use crate::market::{
+    AccountTopic, BadTopic, Depth, Everyones, Millis, Part, Speed, SymbolTable, Symbols, Topic,
+};
 
 /// What all hub conversations of a server share.
 #[derive(Clone)]
@@ -19,8 +23,6 @@ pub struct HubShared {
     pub symbols: Arc<Symbols>,
     /// What a client may use.
     pub limits: SessionLimits,
-    /// What fresh tokens are checked against.
-    pub tokens: Arc<Tokens>,
     /// Who is there and hears what.
     pub status: Arc<HubStatus>,
 }
@@ -32,7 +34,8 @@ pub struct Hub {
     shared: HubShared,
     presence: Presence,
     payload: Payload,
-    grant: Grant,
+    access: Access,
+    private: Private,
     allowance: Allowance,
     heartbeat: Millis,
     /// When the connection ends, unless a fresh token comes.
@@ -40,11 +43,12 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A conversation that begins at `now` with somebody who has shown this grant.
-    pub fn new(shared: HubShared, grant: Grant, payload: Payload, now: Millis) -> Hub {
+    /// A conversation that begins at `now` with somebody who has this access.
+    pub fn new(shared: HubShared, access: Access, payload: Payload, now: Millis) -> Hub {
         let presence = shared.status.enter();
         let allowance = Allowance::new(shared.limits, now);
-        Hub { shared, presence, payload, grant, allowance, heartbeat: now + HEARTBEAT, ends: None }
+        let (private, heartbeat) = (Private::default(), now + HEARTBEAT);
+        Hub { shared, presence, payload, access, private, allowance, heartbeat, ends: None }
     }
 
     const fn dialect(&self) -> Dialect {
@@ -58,7 +62,7 @@ impl Hub {
         match hub::read(text) {
             Ok(Word::Subscribe(asked)) => self.subscribe(now, asked, topics, actions),
             Ok(Word::Unsubscribe(asked)) => self.unsubscribe(now, asked, topics, actions),
-            Ok(Word::Authenticate(token)) => self.renew(now, &token, actions),
+            Ok(Word::Authenticate(token)) => self.renew(now, &token, topics, actions),
             Ok(Word::Heartbeat) => actions.push(Action::Reply(hub::heartbeat(now, self.payload))),
             Err(fault) => self.refuse(now, &fault, actions),
         }
@@ -74,16 +78,26 @@ impl Hub {
         let table = self.shared.symbols.table();
         let (mut names, mut rejected, mut joins) = (Vec::new(), Vec::new(), Vec::new());
         for name in asked {
+            let is_full = topics.len().max(self.private.len()) >= self.shared.limits.subscriptions;
+            if self.private.contains(&name) {
+                names.push(name);
+                continue;
+            }
             match self.find(&name, &table) {
                 Ok((channel, known)) if topics.contains(channel) => names.push(known),
-                Ok(_) if topics.len() >= self.shared.limits.subscriptions => {
+                Ok(_) if is_full => {
                     let most = self.shared.limits.subscriptions;
                     let message = format!("a connection has at most {most} topics: unsubscribe some");
                     rejected.push(reject(name, Fault { code: "TOO_MANY_SUBSCRIPTIONS", message }));
                 }
+                Ok((Channel { topic: Topic::Account(topic), .. }, known)) => {
+                    self.private.add(topic, &known);
+                    self.presence.subscribed(&known, counted_as(&known));
+                    names.push(known);
+                }
                 Ok((channel, known)) => {
                     topics.begin(channel);
-                    self.presence.subscribed(channel.topic, &known);
+                    self.presence.subscribed(&known, &known);
                     names.push(known);
                     joins.push(Action::Join { channel, since: None });
                 }
@@ -93,6 +107,7 @@ impl Hub {
         let answer = hub::subscription("subscribe", &names, &rejected, now, self.payload);
         actions.push(Action::Reply(answer));
         actions.append(&mut joins);
+        self.private.settle(self.dialect(), topics, actions);
     }
 
     fn unsubscribe(
@@ -105,9 +120,14 @@ impl Hub {
         let table = self.shared.symbols.table();
         let (mut names, mut rejected) = (Vec::new(), Vec::new());
         for name in asked {
+            if self.private.remove(&name) {
+                self.presence.unsubscribed(&name);
+                names.push(name);
+                continue;
+            }
             match self.find(&name, &table) {
                 Ok((channel, known)) if topics.end(channel) => {
-                    self.presence.unsubscribed(channel.topic);
+                    self.presence.unsubscribed(&known);
                     names.push(known);
                     actions.push(Action::Leave { channel });
                 }
@@ -118,12 +138,16 @@ impl Hub {
                 Err(fault) => rejected.push(reject(name, fault)),
             }
         }
+        self.private.settle(self.dialect(), topics, actions);
         let answer = hub::subscription("unsubscribe", &names, &rejected, now, self.payload);
         actions.push(Action::Reply(answer));
     }
 
     /// The channel of that name, and the name that its messages carry.
     fn find(&self, name: &str, table: &SymbolTable) -> Result<(Channel, String), Fault> {
+        if let Some(found) = self.private_topic(name) {
+            return found.map(|topic| (self.dialect().of(Topic::Account(topic)), name.to_owned()));
+        }
         let topic = Topic::parse(name, |symbol| table.id(symbol)).map_err(|bad| Fault {
             code: match bad {
                 BadTopic::UnknownKind | BadTopic::UnknownInterval => "UNKNOWN_TOPIC",
@@ -149,23 +173,69 @@ impl Hub {
         Ok((self.dialect().of(topic), hub::name(topic, symbol.map_or("", |symbol| symbol))))
     }
 
-    /// Takes a fresh token in. It has to be of the same user: the topics are.
-    fn renew(&mut self, now: Millis, token: &str, actions: &mut Vec<Action>) {
-        match self.shared.tokens.verify(now, token) {
-            Ok(grant) if grant.user() == self.grant.user() => {
-                let answer = hub::authenticated(grant.user(), grant.expires(), now, self.payload);
-                actions.push(Action::Reply(answer));
-                (self.grant, self.ends) = (grant, None);
+    /// The topic of users that a name means; `None` where it is a market's.
+    fn private_topic(&self, name: &str) -> Option<Result<AccountTopic, Fault>> {
+        let grant = self.access.grant();
+        let is_admin = grant.is_some_and(crate::auth::Grant::is_admin);
+        let wide = |own: Part, everyones: Everyones| match (is_admin, self.access.account()) {
+            (true, _) => Ok(AccountTopic::Everyones(everyones)),
+            (false, Some(account)) => Ok(AccountTopic::Own { account, part: own }),
+            (false, None) => {
+                let message = "the token has expired: send AUTHENTICATION with a fresh one".to_owned();
+                Err(Fault { code: "TOKEN_EXPIRED", message })
             }
-            Ok(_) => {
-                let message = "the token is another user's: connect anew with it".to_owned();
-                self.refuse(now, &Fault { code: "FORBIDDEN", message }, actions);
+        };
+        if let Some(rest) = name.strip_prefix("user:") {
+            let (user, part) = rest.rsplit_once(':')?;
+            let part = match part {
+                "orders" => Part::Orders,
+                "positions" => Part::Positions,
+                _ => return None,
+            };
+            let own = grant.filter(|grant| **grant.user() == *user).and_then(|_| self.access.account());
+            return Some(own.map(|account| AccountTopic::Own { account, part }).ok_or_else(|| {
+                let (_, message) = self.access.forbidden(name, "it is another user's");
+                Fault { code: "FORBIDDEN", message }
+            }));
+        }
+        match name {
+            "orders" => Some(wide(Part::Orders, Everyones::Orders)),
+            "positions" => Some(wide(Part::Positions, Everyones::Positions)),
+            "strategies" => Some(wide(Part::Strategies, Everyones::Strategies)),
+            _ if name.starts_with("strategy:") => match self.access.find(name)? {
+                Ok(Topic::Account(topic)) => Some(Ok(topic)),
+                Ok(_) => None,
+                Err((code, message)) => Some(Err(Fault { code: code.name(), message })),
+            },
+            _ => None,
+        }
+    }
+
+    /// Takes a fresh token in. The topics of another user do not stay.
+    fn renew(&mut self, now: Millis, token: &str, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+        match self.access.renew(now, token) {
+            Ok(may_stay) => {
+                if !may_stay {
+                    self.leave_private(topics, actions);
+                }
+                self.ends = None;
+                let user = self.access.grant().map_or("", |grant| grant.user());
+                let answer = hub::authenticated(user, self.access.expires(), now, self.payload);
+                actions.push(Action::Reply(answer));
             }
             Err(refused) => {
                 let fault = Fault { code: refused.code(), message: refused.to_string() };
                 self.refuse(now, &fault, actions);
             }
         }
+    }
+
+    /// Ends all that a grant was needed for.
+    fn leave_private(&mut self, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+        for name in self.private.clear() {
+            self.presence.unsubscribed(&name);
+        }
+        self.private.settle(self.dialect(), topics, actions);
     }
 
     fn refuse(&self, now: Millis, fault: &Fault, actions: &mut Vec<Action>) {
@@ -196,11 +266,11 @@ impl Conversation for Hub {
     }
 
     fn next_due(&self) -> Option<Millis> {
-        let ends = self.ends.or(self.grant.expires()).unwrap_or(Millis::MAX);
+        let ends = self.ends.or(self.access.expires()).unwrap_or(Millis::MAX);
         Some(self.heartbeat.min(ends))
     }
 
-    fn advance(&mut self, now: Millis, _topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+    fn advance(&mut self, now: Millis, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
         if now >= self.heartbeat {
             self.heartbeat = now + HEARTBEAT;
             actions.push(Action::Reply(hub::heartbeat(now, self.payload)));
@@ -208,8 +278,9 @@ impl Conversation for Hub {
         match self.ends {
             Some(ends) if now >= ends => actions.push(Action::End(SessionEnd::TokenExpired)),
             Some(_) => {}
-            None if self.grant.is_valid_at(now) => {}
+            None if !self.access.expire(now) => {}
             None => {
+                self.leave_private(topics, actions);
                 self.ends = Some(now + RENEWAL);
                 let message = format!(
                     "the token has expired: send AUTHENTICATION with a fresh one within {} seconds",
@@ -225,6 +296,17 @@ impl Conversation for Hub {
             let symbol = topic.symbol().and_then(|id| table.name(id));
             hub::name(topic, symbol.map_or("", |symbol| symbol))
         })
+    }
+}
+
+/// Under which name `/ws/status` counts a topic of users: never by anybody's id.
+fn counted_as(name: &str) -> &str {
+    match (name.split(':').next(), name.ends_with(":orders")) {
+        (Some("user"), true) => "user:*:orders",
+        (Some("user"), false) => "user:*:positions",
+        (Some("strategy"), true) => "strategy:*:orders",
+        (Some("strategy"), false) => "strategy:*",
+        _ => name,
     }
 }
 

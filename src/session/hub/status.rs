@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use crate::market::Topic;
-
 /// Counts over all hub connections. Written when somebody subscribes, not when something is told.
 #[derive(Debug, Default)]
 pub struct HubStatus(Mutex<Counts>);
@@ -21,7 +19,8 @@ struct Counts {
 #[derive(Debug)]
 pub struct Presence {
     status: Arc<HubStatus>,
-    counted: FxHashMap<Topic, String>,
+    /// What it hears, each with the name that it is counted under.
+    counted: FxHashMap<String, String>,
 }
 
 impl HubStatus {
@@ -43,15 +42,15 @@ impl HubStatus {
 
 impl Presence {
     /// It hears this topic, which is counted under this name.
-    pub(super) fn subscribed(&mut self, topic: Topic, name: &str) {
-        if self.counted.insert(topic, name.to_owned()).is_none() {
-            self.status.with(|counts| *counts.topics.entry(name.to_owned()).or_default() += 1);
+    pub(super) fn subscribed(&mut self, topic: &str, counted_as: &str) {
+        if self.counted.insert(topic.to_owned(), counted_as.to_owned()).is_none() {
+            self.status.with(|counts| *counts.topics.entry(counted_as.to_owned()).or_default() += 1);
         }
     }
 
     /// It hears it no more.
-    pub(super) fn unsubscribed(&mut self, topic: Topic) {
-        if let Some(name) = self.counted.remove(&topic) {
+    pub(super) fn unsubscribed(&mut self, topic: &str) {
+        if let Some(name) = self.counted.remove(topic) {
             self.status.with(|counts| take_off(counts, &name));
         }
     }
@@ -84,12 +83,12 @@ mod tests {
     fn who_goes_is_counted_no_more() {
         let status = Arc::new(HubStatus::default());
         let (mut one, mut other) = (status.enter(), status.enter());
-        one.subscribed(Topic::Tickers, "ticker:*");
-        one.subscribed(Topic::Tickers, "ticker:*");
-        other.subscribed(Topic::Tickers, "ticker:*");
+        one.subscribed("ticker:*", "ticker:*");
+        one.subscribed("ticker:*", "ticker:*");
+        other.subscribed("ticker:*", "ticker:*");
         assert_eq!(status.counts(), (2, BTreeMap::from([("ticker:*".to_owned(), 2)])));
-        other.unsubscribed(Topic::Tickers);
-        other.unsubscribed(Topic::Tickers);
+        other.unsubscribed("ticker:*");
+        other.unsubscribed("ticker:*");
         assert_eq!(status.counts(), (2, BTreeMap::from([("ticker:*".to_owned(), 1)])));
         drop(one);
         assert_eq!(status.counts(), (1, BTreeMap::new()));

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::{Mint, mint};
+use crate::auth::{Mint, Tokens, mint};
 use crate::config::Config;
+use crate::market::{Accounts, Rooms};
 
 struct Client {
     hub: Hub,
@@ -26,8 +27,13 @@ fn client(payload: Payload) -> Client {
     let symbols = Arc::new(Symbols::new(10));
     symbols.add("BTC/USD").unwrap();
     let limits = SessionLimits { subscriptions: 3, messages_per_second: 10, messages_burst: 20 };
-    let shared = HubShared { symbols, limits, tokens, status: Arc::default() };
-    Client { hub: Hub::new(shared, grant, payload, NOW), topics: Subscriptions::default(), config }
+    let shared = HubShared { symbols, limits, status: Arc::default() };
+    let accounts = Arc::new(Accounts::default());
+    let (alice, bob) = (accounts.id("alice"), accounts.id("bob"));
+    accounts.add_strategy("grid", alice);
+    accounts.add_strategy("secret", bob);
+    let access = Access::new(accounts, Arc::new(Rooms::new(&[], &[])), tokens, Some(grant));
+    Client { hub: Hub::new(shared, access, payload, NOW), topics: Subscriptions::default(), config }
 }
 
 impl Client {
@@ -104,11 +110,8 @@ fn an_expired_token_is_said_and_the_connection_ends_unless_a_fresh_one_comes() {
     assert_eq!(renewed.hub.next_due(), Some(NOW + 100_000), "the expiry");
     let (replies, _) = renewed.wait(NOW + 100_000);
     assert_eq!(replies[0]["payload"]["code"], "TOKEN_EXPIRED");
-    let stranger = token(&renewed.config, "bob", 1_000);
     let fresh = token(&renewed.config, "alice", 1_000);
     let authenticate = |token: &str| json!({"type": "AUTHENTICATION", "payload": {"token": token}});
-    let (replies, _) = renewed.say(NOW + 110_000, &authenticate(&stranger));
-    assert_eq!(replies[0]["payload"]["code"], "FORBIDDEN");
     let (replies, _) = renewed.say(NOW + 110_000, &authenticate("x.y.z"));
     assert_eq!(replies[0]["payload"]["code"], "UNAUTHORIZED");
     let (replies, _) = renewed.say(NOW + 110_000, &authenticate(&fresh));
@@ -119,6 +122,32 @@ fn an_expired_token_is_said_and_the_connection_ends_unless_a_fresh_one_comes() {
     late.wait(NOW + 100_000);
     assert_eq!(late.hub.next_due(), Some(NOW + 130_000));
     assert_eq!(late.wait(NOW + 130_000).1, ["TokenExpired"]);
+}
+
+#[test]
+fn one_s_own_topics_are_joined_once_and_nobody_else_s_at_all() {
+    let mut client = client(Payload::Object);
+    let answer = client.subscribe(&["strategy:grid:orders", "user:bob:orders", "strategy:secret"]);
+    assert_eq!(answer["topics"], json!(["strategy:grid:orders"]));
+    for rejected in answer["rejected"].as_array().unwrap() {
+        assert_eq!(rejected["code"], "FORBIDDEN", "{rejected}");
+    }
+    assert_eq!(client.topics.len(), 1);
+    // All of one's orders hold those of a strategy, and have two names.
+    client.subscribe(&["orders", "user:alice:orders"]);
+    assert_eq!(client.topics.len(), 1);
+    let counts = client.hub.shared.status.counts().1;
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["orders", "strategy:*:orders", "user:*:orders"]);
+    let gone = json!({"type": "SUBSCRIPTION", "payload": {"action": "unsubscribe", "topics": ["orders"]}});
+    assert_eq!(client.say(NOW, &gone).1, Vec::<String>::new(), "the other name still holds them");
+    let gone = json!({"type": "SUBSCRIPTION", "payload": {"action": "unsubscribe", "topics": ["user:alice:orders"]}});
+    assert_eq!(client.say(NOW, &gone).1, ["leave", "join"], "and then the strategy's alone");
+    let (replies, others) = client.wait(NOW + 100_000);
+    assert_eq!(
+        (&replies[1]["payload"]["code"], &others[..]),
+        (&json!("TOKEN_EXPIRED"), &["leave".to_owned()][..])
+    );
+    assert!(client.hub.shared.status.counts().1.is_empty());
 }
 
 #[test]

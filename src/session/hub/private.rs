@@ -1,0 +1,96 @@
+//! The topics of users that one hub client asked for, and which of them are joined for that.
+
+use crate::dialect::{Channel, Dialect};
+use crate::market::{AccountTopic, Everyones, Part, Topic};
+use crate::session::{Action, Subscriptions};
+
+/// What was asked for by name. One update reaches a connection once, however many of these it
+/// matches: a topic that another one of them holds already is not joined.
+#[derive(Debug, Default)]
+pub(super) struct Private {
+    asked: Vec<(AccountTopic, String)>,
+}
+
+impl Private {
+    /// Whether a topic was asked for by this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.asked.iter().any(|(_, known)| known == name)
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Notes one more.
+    pub(super) fn add(&mut self, topic: AccountTopic, name: &str) {
+        self.asked.push((topic, name.to_owned()));
+    }
+
+    /// Takes one off; whether it was there.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        let before = self.asked.len();
+        self.asked.retain(|(_, known)| known != name);
+        self.asked.len() < before
+    }
+
+    /// Takes all off, and gives their names.
+    pub(super) fn clear(&mut self) -> Vec<String> {
+        self.asked.drain(..).map(|(_, name)| name).collect()
+    }
+
+    /// Joins and leaves until exactly the topics are heard that no other one holds.
+    pub(super) fn settle(&self, dialect: Dialect, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+        let wanted: Vec<Channel> = self
+            .asked
+            .iter()
+            .map(|(topic, _)| *topic)
+            .filter(|topic| !self.asked.iter().any(|(other, _)| holds(*other, *topic)))
+            .map(|topic| dialect.of(Topic::Account(topic)))
+            .collect();
+        for channel in topics.in_order() {
+            if matches!(channel.topic, Topic::Account(_)) && !wanted.contains(&channel) {
+                topics.end(channel);
+                actions.push(Action::Leave { channel });
+            }
+        }
+        for channel in wanted {
+            if topics.begin(channel) {
+                actions.push(Action::Join { channel, since: None });
+            }
+        }
+    }
+}
+
+/// Whether `wide` tells all that `narrow` tells, and more.
+fn holds(wide: AccountTopic, narrow: AccountTopic) -> bool {
+    let AccountTopic::Own { part: narrow, account } = narrow else { return false };
+    match wide {
+        AccountTopic::Everyones(Everyones::Orders) => {
+            matches!(narrow, Part::Orders | Part::StrategyOrders(_))
+        }
+        AccountTopic::Everyones(Everyones::Positions) => narrow == Part::Positions,
+        AccountTopic::Everyones(Everyones::Strategies) => {
+            matches!(narrow, Part::Strategies | Part::Strategy(_))
+        }
+        AccountTopic::Own { part: Part::Orders, account: of } => {
+            of == account && matches!(narrow, Part::StrategyOrders(_))
+        }
+        AccountTopic::Own { part: Part::Strategies, account: of } => {
+            of == account && matches!(narrow, Part::Strategy(_))
+        }
+        AccountTopic::Own {
+            part:
+                Part::Trades
+                | Part::Balances
+                | Part::Deposits
+                | Part::Positions
+                | Part::Strategy(_)
+                | Part::StrategyOrders(_)
+                | Part::Llm
+                | Part::User,
+            ..
+        }
+        | AccountTopic::Fills => false,
+    }
+}
