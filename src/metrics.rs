@@ -45,7 +45,7 @@ pub struct WorkerMeter {
     pub broadcasts: Count,
     /// Writes of rounds to sockets: the calls.
     pub writes: Count,
-    /// Frames in those writes: the deliveries.
+    /// Frames that clients were given, at once or into their outboxes: the deliveries.
     pub frames: Count,
     /// Bytes that sockets took at once.
     pub bytes: Count,

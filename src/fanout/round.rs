@@ -111,11 +111,13 @@ impl Round {
                 let mut written = 0;
                 if connection.keeps_up() {
                     written = connection.write(bytes, now);
-                    (writes, sent) = (writes + 1, sent + audience.pending.len() as u64);
+                    writes += 1;
                     bytes_taken += written as u64;
                     cut_short += u64::from(written < bytes.len());
                 }
-                if written < bytes.len() {
+                if written == bytes.len() {
+                    sent += audience.pending.len() as u64;
+                } else {
                     rest(connection, frames(), written);
                 }
             }

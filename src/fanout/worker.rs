@@ -308,18 +308,24 @@ impl Worker {
 
     /// Puts what a socket did not take into the connection's own outbox, frame by frame.
     fn keep(&self, connection: &Rc<Connection>, frames: Frames<'_>, mut written: usize, now: Millis) {
+        let delivered = || self.meter().frames.add(1);
         for broadcast in frames {
             let length = connection.compression.length(&broadcast.frame);
             if written >= length {
                 written -= length;
+                delivered();
                 continue;
             }
             if written > 0 {
+                delivered();
                 connection.keep(&broadcast.frame, std::mem::take(&mut written));
                 continue;
             }
             match connection.deliver(broadcast) {
-                Ok(Delivered::Queued) => self.mark_dirty(connection),
+                Ok(Delivered::Queued) => {
+                    delivered();
+                    self.mark_dirty(connection);
+                }
                 Ok(Delivered::Merged) => self.counting.merged(broadcast.channel.topic),
                 Ok(Delivered::Unwanted) => {}
                 Err(end) => {

@@ -28,6 +28,8 @@ fn the_numbers_are_those_of_what_happened() {
     let mut clients: Vec<_> = (0..3).map(|_| Raw::connect(server.address)).collect();
     for client in &mut clients {
         client.subscribe(&["trades:BTCUSDT", "book:BTCUSDT:5:raw"]);
+        // With the book's picture both are joined, and nothing waits.
+        assert_eq!(client.hear()["type"], "snapshot");
     }
     for _ in 0..20 {
         market.trade();

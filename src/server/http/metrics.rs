@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use super::Market;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
+use crate::fanout::TopicCounts;
 use crate::metrics::{Count, EVENT_KINDS, Histogram, TOPIC_CLASSES, WorkerMeter};
 use crate::server::answer::Answer;
 use crate::server::{Content, Door};
@@ -70,9 +71,24 @@ impl Market {
         self.read_books(&mut reading);
         self.read_source(&mut reading);
         read_workers(self.engine.workers().meters(), &mut reading);
+        self.read_slow(&mut reading);
         let clients = i64::try_from(door.admission().present()).unwrap_or(i64::MAX);
         reading.add("clients", "Clients that hold a place", Kind::Gauge, vec![(vec![], clients)]);
         reading
+    }
+
+    /// What became of messages that were not simply sent.
+    fn read_slow(&self, reading: &mut Reading) {
+        let counts = self.engine.workers().counts();
+        let sum = |pick: fn(&TopicCounts) -> u64| signed(counts.topics.values().map(pick).sum::<u64>());
+        let merged = sum(|topic| topic.merged);
+        let help = "Messages left out for a slow client and taken in by a later one";
+        reading.add("merged", help, Kind::Counter, vec![(vec![], merged)]);
+        let dropped = sum(|topic| topic.dropped);
+        let help = "Messages that found no room and ended a slow client";
+        reading.add("dropped", help, Kind::Counter, vec![(vec![], dropped)]);
+        let help = "Messages that were compressed, once for all who got them so";
+        reading.add("compressions", help, Kind::Counter, vec![(vec![], signed(counts.compressions))]);
     }
 
     fn read_shards(&self, reading: &mut Reading) {
@@ -144,7 +160,12 @@ fn read_workers(meters: &[WorkerMeter], reading: &mut Reading) {
         ("rounds", "Rounds in which something was sent", Kind::Counter, |meter| &meter.rounds),
         ("broadcasts", "Frames that workers sent to some client", Kind::Counter, |meter| &meter.broadcasts),
         ("writes", "Calls that wrote rounds to sockets", Kind::Counter, |meter| &meter.writes),
-        ("deliveries", "Frames in those writes", Kind::Counter, |meter| &meter.frames),
+        (
+            "deliveries",
+            "Frames that clients were given, at once or into their outboxes",
+            Kind::Counter,
+            |meter| &meter.frames,
+        ),
         ("sent_bytes", "Bytes that sockets took in those writes", Kind::Counter, |meter| &meter.bytes),
         ("writes_cut_short", "Writes of which a socket did not take all", Kind::Counter, |meter| {
             &meter.cut_short
