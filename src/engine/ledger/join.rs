@@ -47,7 +47,7 @@ impl Ledger {
                         .to_owned(),
                     topic: Some(topic.into_owned()),
                 })],
-                // Their clients know no pictures of private topics, and miss none.
+                // The others have no words for pictures of private topics.
                 Dialect::Hub
                 | Dialect::HubText
                 | Dialect::Maven
