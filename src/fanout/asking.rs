@@ -28,8 +28,17 @@ impl Worker {
         if missed.is_none() {
             self.subscriptions(channel).add(1);
         }
-        if let Topic::Room(_) | Topic::Account(_) = channel.topic {
-            // No shard knows more of a room, or of a user, than this worker does.
+        let is_asked = match channel.topic {
+            Topic::Room(_) => false,
+            Topic::Account(_) => self.workers.ledger().is_some(),
+            Topic::Book { .. }
+            | Topic::Ticker { .. }
+            | Topic::Tickers
+            | Topic::Trades { .. }
+            | Topic::Kline { .. } => true,
+        };
+        if !is_asked {
+            // Nobody knows more of it than this worker does.
             return self.joined(Joined { connection: id, channel, frames: Vec::new() });
         }
         let join = Join { channel, worker: self.id, connection: id, since, missed };
