@@ -161,7 +161,7 @@ pub const KNOBS: &[Knob] = &[
         "Between two pings of a Socket.IO session, which the handshake tells its client."),
     knob("socketio.ping_timeout_ms", whole(Time(|c| &mut c.socketio.ping_timeout), MS, 100, 60 * MINUTE_MS),
         "How long the answer may take. Browsers slow pages down that nobody looks at: 20 s and more keep them."),
-    knob("socketio.max_payload", whole(Count(|c| &mut c.socketio.max_payload), BYTES, 1 << 10, 16 << 20),
+    knob("socketio.max_payload_bytes", whole(Count(|c| &mut c.socketio.max_payload), BYTES, 1 << 10, 16 << 20),
         "One request body or message of a Socket.IO client, which the handshake tells it. Larger bodies are answered 413, larger messages close with 1009."),
     knob("socketio.connect_timeout_ms", whole(Time(|c| &mut c.socketio.connect_timeout), MS, 100, 60 * MINUTE_MS),
         "How long a Socket.IO connection may take to join its first namespace; then it is closed."),

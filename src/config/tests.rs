@@ -92,7 +92,7 @@ fn keys_flags_and_variables_are_unique_and_keys_name_their_unit() {
         );
         assert_eq!(is_time, knob.key.ends_with("_ms"), "{}", knob.key);
         let is_bytes = matches!(knob.setting, Setting::Whole { unit: " of bytes", .. });
-        assert_eq!(is_bytes, knob.key.ends_with("_bytes"), "{}", knob.key);
+        assert_eq!(is_bytes, knob.key.ends_with("bytes"), "{}", knob.key);
     }
 }
 
@@ -340,6 +340,7 @@ fn secrets_are_kept_warned_of_and_never_printed() {
         [
             "REDIS_URL is set and has no effect: nodes are not connected to each other yet",
             "JWT_SECRET is shorter than 32 bytes: it can be guessed, use a random one (openssl rand -hex 32)",
+            "data_dir is not set: private events are refused, for nothing can be made durable",
         ]
     );
     assert_eq!(Config::default().warnings(), [""; 0]);
