@@ -32,6 +32,9 @@ cargo test --locked
 step "the page, in a browser"
 bash tests/browser/run.sh
 
+step "stock Socket.IO clients"
+bash tests/clients/run.sh
+
 step "benches, once each"
 cargo test --benches --locked
 

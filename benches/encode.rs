@@ -16,8 +16,15 @@ fn levels(count: i64) -> Vec<Level> {
 }
 
 fn update<'a>(levels: &'a [Level], delta: bool) -> Update<'a> {
-    let book =
-        BookView { bids: levels, asks: levels, first_update_id: 5, last_update_id: 6, time: 7, checksum: 8 };
+    let book = BookView {
+        bids: levels,
+        asks: levels,
+        first_update_id: 5,
+        previous_update_id: 4,
+        last_update_id: 6,
+        time: 7,
+        checksum: 8,
+    };
     Update {
         topic: Topic::Book { symbol: SymbolId(0), depth: Depth::Full, speed: Speed::Raw },
         symbol: "BTCUSDT",

@@ -20,11 +20,13 @@
 //! | [`ingest`] | bytes → [`Event`](market::Event)s: venues, recordings, the simulator, sequence rules |
 //! | [`state`] | the ladders, bars, tickers and tapes; one writer each, lock-free snapshots for readers |
 //! | [`coalesce`] | when something is told and what of it: throttles, merged deltas, the pictures clients hold |
+//! | [`journal`] | private events and closed bars, on disk before anybody hears of them |
 //! | [`encode`], [`dialect`] | an update → the bytes that every client of a dialect gets |
 //! | [`shard`] | the stages above as one pure pipeline for the symbols of a thread |
 //! | [`auth`] | a token → who somebody is and what it may do; keys that rotate |
 //! | [`session`] | one client's conversation: frames read strictly, commands, why it ends |
 //! | [`fanout`] | workers that own connections: one write per connection and round |
+//! | [`metrics`] | what the threads count, each for itself |
 //! | [`engine`], [`server`], [`cli`] | threads and queues; HTTP, routes and the door to the workers; the commands a person types |
 //!
 //! A module uses only those that stand above it here (`tests/tidy` holds the arrows). The stages up to
@@ -36,7 +38,49 @@
 //! | current book and ticker | its one writer | any thread | `ArcSwap`, borrowed in a closure |
 //! | pending changes | the shard | nobody else | function call |
 //! | audiences, outboxes | the worker that owns the connection | that worker | bounded inbox |
+//! | what is counted | the thread that does it | any thread | relaxed loads |
 //! | conversation | its connection's task | nobody else | function call |
+//!
+//! # In a program of one's own
+//!
+//! What goes into an [`Engine`](engine::Engine) through a [`Sink`](ingest::Sink) is a book, a ticker, bars
+//! and a tape at once, for readers in the same process and for clients of a [`Server`](server::Server)
+//! (`examples/embed.rs` does both):
+//!
+//! ```
+//! use tickcast::config::Config;
+//! use tickcast::engine::Engine;
+//! use tickcast::ingest::Sink;
+//! use tickcast::market::{BookKind, Event, Quantity, RawLevel};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::default();
+//! let engine = Engine::start(&config)?;
+//! let gold = engine.symbols().add("GOLD/USD")?;
+//!
+//! let mut sink = engine.sink();
+//! let mut change = sink.blank();
+//! (change.kind, change.last_update_id) = (BookKind::Snapshot, 1);
+//! change.bids.push(RawLevel { price: "2650.10".parse()?, quantity: Quantity::parse(b"1.5")? });
+//! change.asks.push(RawLevel { price: "2650.30".parse()?, quantity: Quantity::parse(b"2")? });
+//! sink.put(gold, 1_732_000_000_000, Event::Book(change));
+//!
+//! // The shard takes it in on its own thread; what it publishes is read without a lock.
+//! let spread = loop {
+//!     let cells = engine.board().cells(gold);
+//!     let best = cells.and_then(|cells| {
+//!         cells.book.with(|book| Some((book.scale, book.bids.first()?.price, book.asks.first()?.price)))
+//!     });
+//!     if let Some((scale, bid, ask)) = best {
+//!         break format!("{} / {}", bid.to_decimal(scale), ask.to_decimal(scale));
+//!     }
+//!     std::thread::yield_now();
+//! };
+//! assert_eq!(spread, "2650.10 / 2650.30");
+//! engine.shut_down(config.limits.shutdown);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod auth;
 pub mod cli;
@@ -48,7 +92,9 @@ pub mod encode;
 pub mod engine;
 pub mod fanout;
 pub mod ingest;
+pub mod journal;
 pub mod market;
+pub mod metrics;
 pub mod server;
 pub mod session;
 pub mod shard;

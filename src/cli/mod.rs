@@ -183,6 +183,9 @@ pub struct TailArgs {
     /// Print messages as they come, one JSON object a line, instead of for reading
     #[arg(long)]
     pub json: bool,
+    /// Show one book as a live ladder; BTCUSDT is then short for book:BTCUSDT:20:100ms
+    #[arg(long, conflicts_with = "json")]
+    pub ladder: bool,
 }
 
 /// `tickcast load`.

@@ -52,7 +52,8 @@ pub fn record(args: &RecordArgs, config: &Config) -> Result<(), RecordError> {
     });
     let mut tape = Tape { open: 0, failed: None, stop: stop.clone() };
     let symbols = Arc::new(Symbols::new(config.limits.symbols.get()));
-    let followed = follow(live, symbols, Deaf, |tapped| tape.write(&mut writer, tapped), stopped);
+    let followed =
+        follow(live, symbols, Deaf, |tapped| tape.write(&mut writer, tapped), Arc::default(), stopped);
     let written = tape.failed.map_or(Ok(()), Err).and_then(|()| writer.finish());
     // However it ended, nobody waits for a signal any more.
     let _ = stop.send(true);

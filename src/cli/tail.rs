@@ -1,10 +1,14 @@
 //! `tickcast tail`: prints what a server sends on some topics.
 
-use std::io::{self, Write};
+mod ladder;
+
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use thiserror::Error;
+
+use ladder::{Heard, Ladder};
 
 use super::TailArgs;
 use crate::ingest::live::{BadUrl, ConnectError, SocketError};
@@ -41,6 +45,9 @@ pub enum TailError {
     /// Nothing was subscribed to.
     #[error("no topic is left to follow: {0}")]
     Refused(String),
+    /// A ladder shows one book.
+    #[error("--ladder shows one book: name one topic, such as BTCUSDT or book:BTCUSDT:20:100ms")]
+    OneBook,
     /// The system's.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -66,19 +73,32 @@ async fn follow(args: &TailArgs) -> Result<(), TailError> {
     let connected = Connector::new()?.open_websocket(&endpoint, "", deadlines).await;
     let failed = |error| TailError::Connect { url: args.url.clone(), error };
     let (mut reader, mut writer) = split(connected.map_err(failed)?, MESSAGE);
-    let mut hopes = args.topics.len();
-    writer.text(&json!({"op": "subscribe", "id": 1, "topics": args.topics}).to_string()).await?;
+    let topics = topics(args)?;
+    let mut screen = args.ladder.then(Screen::new);
+    let mut hopes = topics.len();
+    let ask = |op: &str| json!({"op": op, "id": 1, "topics": topics}).to_string();
+    writer.text(&ask("subscribe")).await?;
     loop {
         match reader.read().await? {
             Message::Text(text) => {
                 let text = String::from_utf8_lossy(&text);
                 let refused = refusal(&text);
-                let line = match &refused {
-                    _ if args.json => text.into_owned(),
-                    Some(refused) => refused.clone(),
-                    None => shown(&text),
+                let printed = match (&mut screen, &refused) {
+                    (Some(screen), None) => match screen.hear(&text) {
+                        Heard::Changed => screen.draw(),
+                        Heard::Nothing => Ok(()),
+                        Heard::Broken => {
+                            // The answer is a new snapshot.
+                            writer.text(&ask("unsubscribe")).await?;
+                            writer.text(&ask("subscribe")).await?;
+                            screen.draw()
+                        }
+                    },
+                    (_, Some(refused)) if !args.json => writeln!(io::stdout(), "{refused}"),
+                    _ if args.json => writeln!(io::stdout(), "{text}"),
+                    _ => writeln!(io::stdout(), "{}", shown(&text)),
                 };
-                match writeln!(io::stdout(), "{line}") {
+                match printed {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                     printed => printed?,
                 }
@@ -96,6 +116,48 @@ async fn follow(args: &TailArgs) -> Result<(), TailError> {
             }
             Message::Binary(_) | Message::Pong => {}
         }
+    }
+}
+
+/// The topics to ask for: as they were typed, or the one book of a ladder.
+fn topics(args: &TailArgs) -> Result<Vec<String>, TailError> {
+    if !args.ladder {
+        return Ok(args.topics.clone());
+    }
+    match &args.topics[..] {
+        [book] if book.starts_with("book:") => Ok(vec![book.clone()]),
+        [other] if ["trades:", "ticker:", "kline:"].iter().any(|kind| other.starts_with(kind)) => {
+            Err(TailError::OneBook)
+        }
+        [symbol] => Ok(vec![format!("book:{symbol}:20:100ms")]),
+        _ => Err(TailError::OneBook),
+    }
+}
+
+/// The terminal that a ladder is drawn on; where there is none, ladders follow one another.
+struct Screen {
+    ladder: Ladder,
+    terminal: bool,
+}
+
+impl Screen {
+    fn new() -> Screen {
+        Screen { ladder: Ladder::default(), terminal: io::stdout().is_terminal() }
+    }
+
+    fn hear(&mut self, text: &str) -> Heard {
+        serde_json::from_str(text).map_or(Heard::Nothing, |message| self.ladder.hear(&message))
+    }
+
+    fn draw(&self) -> io::Result<()> {
+        let drawn = self.ladder.draw(LADDER_ROWS, self.terminal);
+        let mut out = io::stdout().lock();
+        match self.terminal {
+            // From the top, each line and what is below cleared: nothing flickers, nothing stays.
+            true => write!(out, "\x1b[H{}\x1b[J", drawn.replace('\n', "\x1b[K\n"))?,
+            false => writeln!(out, "{drawn}")?,
+        }
+        out.flush()
     }
 }
 
@@ -154,3 +216,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// The longest message: a full book of any depth that the engine keeps.
 const MESSAGE: usize = 64 << 20;
+
+/// Levels that a ladder shows of each side.
+const LADDER_ROWS: usize = 15;

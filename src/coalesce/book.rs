@@ -181,11 +181,12 @@ impl BookTopic {
         let first_update_id = pending.first_update_id;
         self.taken = Stamp {
             first_update_id,
+            previous_update_id: self.taken.last_update_id,
             last_update_id: book.last_update_id(),
             time: book.time(),
             taken_in: pending.taken_in,
         };
-        self.history.note(&flush.changed, first_update_id, pending.updates);
+        self.history.note(&flush.changed, (first_update_id, self.taken.previous_update_id), pending.updates);
         flush.stamp(self.taken);
         flush.checksum = match &self.picture {
             Picture::Window { bids, asks } => checksum(bids, asks),
@@ -215,7 +216,8 @@ impl BookTopic {
                 put_back(book, Side::Ask, asks, &mut flush.asks);
             }
         }
-        flush.stamp(Stamp { first_update_id: self.taken.last_update_id, ..self.taken });
+        let last = self.taken.last_update_id;
+        flush.stamp(Stamp { first_update_id: last, previous_update_id: last, ..self.taken });
         flush.checksum = checksum(&flush.bids, &flush.asks);
     }
 
@@ -247,7 +249,8 @@ impl BookTopic {
             return None;
         }
         flush.bids.reverse();
-        flush.stamp(Stamp { first_update_id: missed.first_update_id, ..self.taken });
+        let (first_update_id, previous_update_id) = (missed.first_update_id, missed.previous_update_id);
+        flush.stamp(Stamp { first_update_id, previous_update_id, ..self.taken });
         flush.checksum = self.checksum(book, flush);
         Some(Flushed::Delta { previous: self.seq - missed.flushes, merged: missed.updates })
     }
@@ -330,8 +333,13 @@ impl BookTopic {
             book.side(Side::Ask).copy_top(depth, asks);
         }
         let last_update_id = book.last_update_id();
-        self.taken =
-            Stamp { first_update_id: last_update_id, last_update_id, time: book.time(), taken_in: now };
+        self.taken = Stamp {
+            first_update_id: last_update_id,
+            previous_update_id: last_update_id,
+            last_update_id,
+            time: book.time(),
+            taken_in: now,
+        };
     }
 
     fn clear_picture(&mut self) {

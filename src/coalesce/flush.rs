@@ -13,6 +13,8 @@ pub struct Flush {
     pub asks: Vec<Level>,
     /// The venue's number of the first update in it.
     pub first_update_id: u64,
+    /// The venue's number of the last update in the state that it applies to; a snapshot's own.
+    pub previous_update_id: u64,
     /// The venue's number of the last update in it.
     pub last_update_id: u64,
     /// The venue's time of the last update in it.
@@ -44,6 +46,7 @@ pub enum Flushed {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stamp {
     pub(super) first_update_id: u64,
+    pub(super) previous_update_id: u64,
     pub(super) last_update_id: u64,
     pub(super) time: Millis,
     pub(super) taken_in: Millis,
@@ -57,6 +60,7 @@ impl Flush {
 
     pub(super) fn stamp(&mut self, stamp: Stamp) {
         (self.first_update_id, self.last_update_id) = (stamp.first_update_id, stamp.last_update_id);
+        self.previous_update_id = stamp.previous_update_id;
         (self.time, self.taken_in) = (stamp.time, stamp.taken_in);
     }
 

@@ -23,6 +23,7 @@ pub(super) struct History {
 struct PastFlush {
     changes: usize,
     first_update_id: u64,
+    previous_update_id: u64,
     updates: u32,
 }
 
@@ -33,6 +34,8 @@ pub(super) struct Missed {
     pub(super) flushes: u64,
     /// The venue's number of the first update in them.
     pub(super) first_update_id: u64,
+    /// That of the last update in the state that they began with.
+    pub(super) previous_update_id: u64,
     /// How many of the source's updates they stand for.
     pub(super) updates: u32,
 }
@@ -44,9 +47,19 @@ impl History {
     }
 
     /// Notes a delta.
-    pub(super) fn note(&mut self, changes: &[LevelChange], first_update_id: u64, updates: u32) {
+    pub(super) fn note(
+        &mut self,
+        changes: &[LevelChange],
+        (first_update_id, previous_update_id): (u64, u64),
+        updates: u32,
+    ) {
         self.count += 1;
-        self.flushes.push_back(PastFlush { changes: changes.len(), first_update_id, updates });
+        self.flushes.push_back(PastFlush {
+            changes: changes.len(),
+            first_update_id,
+            previous_update_id,
+            updates,
+        });
         self.changes.extend(changes);
         while self.changes.len() > MOST_CHANGES {
             let Some(oldest) = self.flushes.pop_front() else { break };
@@ -75,7 +88,8 @@ impl History {
         let mut missed = self.flushes.range(skipped..);
         let first = missed.next()?;
         let updates = missed.fold(first.updates, |sum, flush| sum.saturating_add(flush.updates));
-        Some(Missed { flushes, first_update_id: first.first_update_id, updates })
+        let (first_update_id, previous_update_id) = (first.first_update_id, first.previous_update_id);
+        Some(Missed { flushes, first_update_id, previous_update_id, updates })
     }
 }
 
@@ -101,12 +115,15 @@ mod tests {
     fn what_changed_since_is_told_once_for_each_price_with_what_stood_there_then() {
         let mut history = History::default();
         let start = history.place();
-        history.note(&[change(Side::Bid, 1, 5), change(Side::Ask, 9, 5)], 10, 1);
-        history.note(&[change(Side::Bid, 2, 6), change(Side::Ask, 8, 0)], 11, 2);
-        history.note(&[change(Side::Ask, 8, 3), change(Side::Bid, 2, 7)], 13, 1);
+        history.note(&[change(Side::Bid, 1, 5), change(Side::Ask, 9, 5)], (10, 9), 1);
+        history.note(&[change(Side::Bid, 2, 6), change(Side::Ask, 8, 0)], (11, 10), 2);
+        history.note(&[change(Side::Ask, 8, 3), change(Side::Bid, 2, 7)], (13, 12), 1);
         let mut changed = Vec::new();
         let missed = history.since(start + 1, &mut changed);
-        assert_eq!(missed, Some(Missed { flushes: 2, first_update_id: 11, updates: 3 }));
+        assert_eq!(
+            missed,
+            Some(Missed { flushes: 2, first_update_id: 11, previous_update_id: 10, updates: 3 })
+        );
         assert_eq!(shown(&changed), [(Side::Bid, 2, 6), (Side::Ask, 8, 0)]);
         assert!(history.since(history.place(), &mut changed).is_none(), "who missed nothing needs nothing");
         assert!(history.since(history.place() + 1, &mut changed).is_none());
@@ -116,13 +133,13 @@ mod tests {
     fn a_snapshot_cuts_and_the_oldest_are_forgotten() {
         let mut history = History::default();
         let mut changed = Vec::new();
-        history.note(&[change(Side::Bid, 1, 0)], 1, 1);
+        history.note(&[change(Side::Bid, 1, 0)], (1, 0), 1);
         let before = history.place() - 1;
         history.cut();
         assert!(history.since(before, &mut changed).is_none());
         let first = history.place();
         for price in 0..=MOST_CHANGES {
-            history.note(&[change(Side::Bid, i64::try_from(price).unwrap(), 0)], 1, 1);
+            history.note(&[change(Side::Bid, i64::try_from(price).unwrap(), 0)], (1, 0), 1);
         }
         assert!(history.since(first, &mut changed).is_none());
         assert!(

@@ -57,7 +57,7 @@ const MILLION: u64 = 1_000_000;
 
 /// All knobs, in the order of the README.
 #[rustfmt::skip]
-pub const KNOBS: [Knob; 49] = [
+pub const KNOBS: &[Knob] = &[
     knob("listen", Setting::Address(|c| &mut c.listen),
         "Where clients connect. Loopback, so that nothing is open before somebody decides so; `PORT` changes the port alone.")
         .flag("--listen").variable("PORT"),
@@ -68,7 +68,7 @@ pub const KNOBS: [Knob; 49] = [
         "The symbols asked of the source, as the venue writes them. A venue needs at least one; the simulator makes some up; a replay takes what its files hold.")
         .flag("--symbols").unset("the source's own"),
     knob("data_dir", Setting::Folder(|c| &mut c.data_dir),
-        "Where durable data is kept. Nothing is kept on disk yet: what is set here is only noted, and said at the start.").flag("--data-dir"),
+        "Where private events and closed bars are kept. Without it private events are refused with 503; in development mode they are kept in memory.").flag("--data-dir"),
     knob("dev", Setting::Switch(|c| &mut c.dev),
         "Development mode, for one machine: refused on any address but loopback. `NODE_ENV=development` turns it on.")
         .flag("--dev").variable("NODE_ENV"),
@@ -121,8 +121,8 @@ pub const KNOBS: [Knob; 49] = [
 
     knob("throttle.ticker_ms", whole(Time(|c| &mut c.throttle.ticker), MS, 0, MINUTE_MS),
         "The shortest time between two messages of `ticker:SYMBOL`. Shorter costs bandwidth, longer shows older prices."),
-    knob("throttle.tickers_ms", whole(Time(|c| &mut c.throttle.tickers), MS, 0, MINUTE_MS),
-        "The same for `ticker:*`, which carries every symbol that changed."),
+    knob("throttle.tickers_ms", whole(Time(|c| &mut c.throttle.tickers), MS, 1, MINUTE_MS),
+        "The same for `ticker:*`, which carries every symbol that changed, at ticks alone: never 0."),
     knob("throttle.kline_ms", whole(Time(|c| &mut c.throttle.kline), MS, 0, MINUTE_MS),
         "The same for an open bar. Four a second look alive on a chart; closed bars never wait."),
 
@@ -157,6 +157,19 @@ pub const KNOBS: [Knob; 49] = [
     knob("limits.shutdown_ms", whole(Time(|c| &mut c.limits.shutdown), MS, 0, 10 * MINUTE_MS),
         "How long a shutdown waits for clients to take what is queued and to close; then it ends without them."),
 
+    knob("socketio.ping_interval_ms", whole(Time(|c| &mut c.socketio.ping_interval), MS, 100, 60 * MINUTE_MS),
+        "Between two pings of a Socket.IO session, which the handshake tells its client."),
+    knob("socketio.ping_timeout_ms", whole(Time(|c| &mut c.socketio.ping_timeout), MS, 100, 60 * MINUTE_MS),
+        "How long the answer may take. Browsers slow pages down that nobody looks at: 20 s and more keep them."),
+    knob("socketio.max_payload", whole(Count(|c| &mut c.socketio.max_payload), BYTES, 1 << 10, 16 << 20),
+        "One request body or message of a Socket.IO client, which the handshake tells it. Larger bodies are answered 413, larger messages close with 1009."),
+    knob("socketio.connect_timeout_ms", whole(Time(|c| &mut c.socketio.connect_timeout), MS, 100, 60 * MINUTE_MS),
+        "How long a Socket.IO connection may take to join its first namespace; then it is closed."),
+    knob("socketio.maven_messages_per_minute", whole(Count(|c| &mut c.socketio.maven_messages_per_minute), "", 1, MILLION),
+        "Messages of a Maven client in any minute; those beyond it are answered with an error and not acted on. Fifty a second, as on the native dialect."),
+    knob("socketio.tradewithai_messages_per_minute", whole(Count(|c| &mut c.socketio.tradewithai_messages_per_minute), "", 1, MILLION),
+        "The same of a TradeWithAI client, whose own document says sixty."),
+
     knob("threads.worker_threads", whole(Chosen(|c| &mut c.threads.worker_threads), "", 1, 1_024),
         "Threads that own connections. More than there are cores only makes them wait for each other.")
         .flag("--worker-threads").unset("one per core"),
@@ -174,6 +187,25 @@ pub const KNOBS: [Knob; 49] = [
         "How far the clocks of those who sign tokens may be off: `exp` counts so much later, `nbf` so much sooner."),
     knob("auth.jwks_refresh_ms", whole(Time(|c| &mut c.auth.jwks_refresh), MS, 100, 24 * 60 * MINUTE_MS),
         "How often a key set is read again. A token with a key that is not known brings that forward, but never closer than 10 s."),
+
+    knob("publish.bytes", whole(Count(|c| &mut c.publish.bytes), BYTES, 1 << 10, 1 << 30),
+        "One request or message of a publisher; a longer one is answered 413."),
+    knob("publish.objects", whole(Count(|c| &mut c.publish.objects), " of objects", 1, MILLION),
+        "Objects in one request. More in one share a wait for the disk; fewer are answered sooner."),
+    knob("publish.queue", whole(Count(|c| &mut c.publish.queue), " of requests", 1, MILLION),
+        "Requests that wait for the disk. Full: publishers wait, and after five seconds they are answered 503."),
+    knob("journal.events", whole(Count(|c| &mut c.journal.events), " of events", 1, 1_000 * MILLION),
+        "Events kept of one private topic of one user: how far back a client that was away can resume without a snapshot."),
+    knob("journal.age_ms", whole(Time(|c| &mut c.journal.age), MS, 1_000, 10 * 365 * 24 * 60 * MINUTE_MS),
+        "How old a kept event may become: a week. An `eventId` is remembered for an hour."),
+    knob("journal.bytes", whole(Count(|c| &mut c.journal.bytes), BYTES, 1 << 20, 1 << 44),
+        "What the journal may take on disk. Full: publishing private events is refused with 503 and a reason, and reading goes on."),
+    knob("rooms.public", Setting::Names(|c| &mut c.rooms.public),
+        "Rooms that publishers may broadcast to and everybody may join."),
+    knob("rooms.users", Setting::Names(|c| &mut c.rooms.users),
+        "The same for users with a token alone."),
+    knob("hub.payload", Setting::HubPayload(|c| &mut c.hub_payload),
+        "How payloads stand in the messages at `/ws`: as an `object`, or as a `string` with the object's JSON for clients that parse it a second time. A client chooses for itself with `?payload=`."),
 ];
 
 /// A setting that stands in the environment alone, because files are copied and flags are listed.

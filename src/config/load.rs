@@ -68,7 +68,7 @@ impl Loading {
     }
 
     fn environment(&mut self, environment: &dyn Fn(&str) -> Option<OsString>) {
-        for knob in &KNOBS {
+        for knob in KNOBS {
             let Some(variable) = knob.variable else { continue };
             let Some(value) = self.variable(environment, variable) else { continue };
             let place = Place::Environment(variable);

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod knobs;
 mod load;
+mod publish;
 mod reference;
 mod setting;
 mod source;
@@ -25,6 +26,7 @@ pub use auth::{Auth, TokenAlgorithm};
 pub use error::{ConfigError, Mismatch, Place, Problem};
 pub use knobs::{KNOBS, Knob, SECRETS, Secret};
 pub use load::{FlagValue, Layers};
+pub use publish::{Journal, Publish, RoomNames};
 pub use setting::Setting;
 pub use source::{BinanceMarket, ReplaySpeed, Source, UnknownSource};
 
@@ -67,10 +69,20 @@ pub struct Config {
     pub throttle: Throttle,
     /// What a client, or all of them, may use.
     pub limits: Limits,
+    /// The Socket.IO gateways.
+    pub socketio: SocketIo,
     /// Threads.
     pub threads: Threads,
     /// Tokens.
     pub auth: Auth,
+    /// Publishers.
+    pub publish: Publish,
+    /// What is kept on disk.
+    pub journal: Journal,
+    /// Rooms.
+    pub rooms: RoomNames,
+    /// How the hub's payloads stand in their messages, unless a client asks for the other way.
+    pub hub_payload: HubPayload,
     /// What is never printed.
     pub secrets: Secrets,
 }
@@ -82,6 +94,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// How a payload stands in a message of the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HubPayload {
+    /// As an object.
+    Object,
+    /// As a text that holds the object's JSON, for clients that parse it a second time.
+    Text,
 }
 
 /// `[simulated]`: an exchange that does not exist.
@@ -190,6 +211,23 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+/// `[socketio]`: the gateways of Maven's and TradeWithAI's clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SocketIo {
+    /// From one answer of a client to the next ping.
+    pub ping_interval: Duration,
+    /// For the answer to a ping.
+    pub ping_timeout: Duration,
+    /// One request body or message.
+    pub max_payload: NonZeroUsize,
+    /// From the connection to the first namespace.
+    pub connect_timeout: Duration,
+    /// Messages of a Maven client in any minute.
+    pub maven_messages_per_minute: NonZeroUsize,
+    /// Messages of a TradeWithAI client in any minute.
+    pub tradewithai_messages_per_minute: NonZeroUsize,
+}
+
 /// `[threads]`: who runs where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threads {
@@ -245,8 +283,17 @@ impl Config {
                 "JWT_SECRET is shorter than {LEAST_SECRET} bytes: it can be guessed, use a random one (openssl rand -hex 32)"
             ));
         }
-        if self.data_dir.is_some() {
-            warnings.push("data_dir is set and has no effect: nothing is kept on disk yet".into());
+        let takes_tokens = self.secrets.jwt_secret.is_some()
+            || self.secrets.jwt_public_key.is_some()
+            || self.secrets.jwt_jwks.is_some();
+        if self.data_dir.is_none() && self.dev {
+            warnings.push(
+                "data_dir is not set: private events are kept in memory, and end with the process".into(),
+            );
+        } else if self.data_dir.is_none() && takes_tokens {
+            warnings.push(
+                "data_dir is not set: private events are refused, for nothing can be made durable".into(),
+            );
         }
         if self.dev {
             warnings.push("development mode: fit for this machine alone".into());
@@ -286,8 +333,20 @@ impl Default for Config {
                 kline: Duration::from_millis(250),
             },
             limits: Limits::default(),
+            socketio: SocketIo {
+                ping_interval: Duration::from_secs(25),
+                ping_timeout: Duration::from_secs(20),
+                max_payload: at_least_one(1_000_000),
+                connect_timeout: Duration::from_secs(45),
+                maven_messages_per_minute: at_least_one(3_000),
+                tradewithai_messages_per_minute: at_least_one(60),
+            },
             threads: Threads { worker_threads: None, shards: NonZeroUsize::MIN },
             auth: Auth::default(),
+            publish: Publish::default(),
+            journal: Journal::default(),
+            rooms: RoomNames::default(),
+            hub_payload: HubPayload::Object,
             secrets: Secrets::default(),
         }
     }

@@ -8,7 +8,7 @@ impl Config {
     /// All keys with their defaults and meanings, as Markdown.
     pub fn reference() -> String {
         let mut out = String::from("| key | default | also | meaning |\n|---|---|---|---|\n");
-        for knob in &KNOBS {
+        for knob in KNOBS {
             let (key, default, also, meaning) = (knob.key, default(knob), also(knob), knob.meaning);
             // Writing to a String cannot fail.
             let _ = writeln!(out, "| `{key}` | {default} | {also} | {meaning} |");

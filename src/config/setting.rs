@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, LogFormat, Mismatch, ReplaySpeed, Source, TokenAlgorithm};
+use super::{Config, HubPayload, LogFormat, Mismatch, ReplaySpeed, Source, TokenAlgorithm};
 use crate::market::check_symbol;
 
 /// Where a knob's value lives in a [`Config`], and what it may be.
@@ -38,6 +38,8 @@ pub enum Setting {
     Source(fn(&mut Config) -> &mut Source),
     /// Names of symbols.
     Symbols(fn(&mut Config) -> &mut Vec<String>),
+    /// Names of rooms.
+    Names(fn(&mut Config) -> &mut Vec<String>),
     /// Origins of web pages.
     Origins(fn(&mut Config) -> &mut Vec<String>),
     /// A folder.
@@ -48,6 +50,8 @@ pub enum Setting {
     LogFilter(fn(&mut Config) -> &mut String),
     /// How they are written.
     LogFormat(fn(&mut Config) -> &mut LogFormat),
+    /// How the hub's payloads stand in their messages.
+    HubPayload(fn(&mut Config) -> &mut HubPayload),
     /// How tokens are signed, or left to the key.
     Algorithm(fn(&mut Config) -> &mut Option<TokenAlgorithm>),
     /// A text that means something elsewhere.
@@ -105,6 +109,7 @@ impl Setting {
                 *at(config) = text.parse()?;
             }
             Setting::Symbols(at) => *at(config) = symbols(given)?,
+            Setting::Names(at) => *at(config) = names(given)?,
             Setting::Origins(at) => *at(config) = origins(given)?,
             Setting::Folder(at) => {
                 let text = given.text().filter(|text| !text.is_empty());
@@ -121,6 +126,13 @@ impl Setting {
                     Some("text") => LogFormat::Text,
                     Some("json") => LogFormat::Json,
                     _ => return Err(needed("text or json")),
+                }
+            }
+            Setting::HubPayload(at) => {
+                *at(config) = match given.text().as_deref() {
+                    Some("object") => HubPayload::Object,
+                    Some("string") => HubPayload::Text,
+                    _ => return Err(needed("object or string")),
                 }
             }
             Setting::Algorithm(at) => {
@@ -149,13 +161,17 @@ impl Setting {
             Setting::Switch(at) => Some(at(config).to_string()),
             Setting::Address(at) => Some(at(config).to_string()),
             Setting::Source(at) => Some(at(config).to_string()),
-            Setting::Symbols(at) | Setting::Origins(at) => {
+            Setting::Symbols(at) | Setting::Names(at) | Setting::Origins(at) => {
                 Some(at(config).join(",")).filter(|list| !list.is_empty())
             }
             Setting::Folder(at) => at(config).as_ref().map(|path| path.display().to_string()),
             Setting::Url(at, _) | Setting::Text(at) => at(config).clone(),
             Setting::Algorithm(at) => at(config).map(|algorithm| algorithm.name().to_owned()),
             Setting::LogFilter(at) => Some(at(config).clone()),
+            Setting::HubPayload(at) => Some(match at(config) {
+                HubPayload::Object => "object".into(),
+                HubPayload::Text => "string".into(),
+            }),
             Setting::LogFormat(at) => Some(match at(config) {
                 LogFormat::Text => "text".into(),
                 LogFormat::Json => "json".into(),
@@ -234,6 +250,15 @@ fn symbols(given: Given<'_>) -> Result<Vec<String>, Mismatch> {
         }
     }
     Ok(symbols)
+}
+
+fn names(given: Given<'_>) -> Result<Vec<String>, Mismatch> {
+    let wrong = needed("a list of names such as [\"news\"], each of 1 to 64 bytes without spaces,");
+    let fits = |name: &&str| {
+        !name.is_empty() && name.len() <= 64 && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    let list = given.list().filter(|list| list.iter().all(fits));
+    Ok(list.ok_or(wrong)?.into_iter().map(str::to_owned).collect())
 }
 
 fn origins(given: Given<'_>) -> Result<Vec<String>, Mismatch> {

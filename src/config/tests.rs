@@ -46,7 +46,7 @@ fn nothing_given_is_the_default() {
 
 #[test]
 fn every_default_is_a_value_that_its_knob_accepts() {
-    for knob in &KNOBS {
+    for knob in KNOBS {
         let mut config = Config::default();
         if let Some(value) = knob.setting.show(&mut config) {
             let result = knob.setting.set(&mut config, setting::Given::Text(&value));
@@ -80,7 +80,7 @@ fn keys_flags_and_variables_are_unique_and_keys_name_their_unit() {
     ] {
         assert_eq!(all, unique);
     }
-    for knob in &KNOBS {
+    for knob in KNOBS {
         let is_time = matches!(
             knob.setting,
             Setting::DepthSpeed(_)
@@ -213,6 +213,14 @@ fn a_wrong_value_names_its_place_its_key_itself_and_the_remedy() {
     for (file, message) in table {
         refused(Input { file, ..Input::default() }, message);
     }
+}
+
+#[test]
+fn all_tickers_come_at_ticks_alone_so_that_there_must_be_some() {
+    refused(
+        Input { file: "throttle.tickers_ms = 0", ..Input::default() },
+        "config.toml:1: throttle.tickers_ms = 0: a whole number of milliseconds from 1 to 60000 is needed",
+    );
 }
 
 #[test]

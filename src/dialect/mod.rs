@@ -3,7 +3,11 @@
 //! A dialect turns a client's words into [`Command`]s and an [`Update`] into the words that its
 //! clients expect. Everything between the two is the same engine for all.
 
+mod event;
+pub mod hub;
+pub mod maven;
 pub mod native;
+pub mod tradewithai;
 
 use crate::encode::Frame;
 use crate::market::{Topic, Update};
@@ -14,17 +18,39 @@ use crate::market::{Topic, Update};
 pub enum Dialect {
     /// tickcast's own, at `/v1/ws`.
     Native,
+    /// The hub's, at `/ws`.
+    Hub,
+    /// The hub's with each payload in a text.
+    HubText,
+    /// Maven's, in the Socket.IO namespace `/ws`: books whole each time.
+    Maven,
+    /// The same with books as deltas. Of no other topics.
+    MavenDelta,
+    /// TradeWithAI's, in the Socket.IO namespace `/`.
+    TradeWithAi,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Dialect; 1] = [Dialect::Native];
+    pub const ALL: [Dialect; 6] = [
+        Dialect::Native,
+        Dialect::Hub,
+        Dialect::HubText,
+        Dialect::Maven,
+        Dialect::MavenDelta,
+        Dialect::TradeWithAi,
+    ];
 
     /// The update as a frame that every subscriber of this dialect gets; `None` where the dialect
     /// has no words for it.
     pub fn encode(self, update: &Update<'_>) -> Option<Frame> {
         match self {
             Dialect::Native => Some(native::encode(update)),
+            Dialect::Hub => hub::encode(update, hub::Payload::Object),
+            Dialect::HubText => hub::encode(update, hub::Payload::Text),
+            Dialect::Maven => maven::encode(update, maven::Books::Whole),
+            Dialect::MavenDelta => maven::encode(update, maven::Books::Deltas),
+            Dialect::TradeWithAi => tradewithai::encode(update),
         }
     }
 }
@@ -122,6 +148,12 @@ pub enum RefusalCode {
     RateLimited,
     /// The topic, or the operation, needs a token.
     Unauthorized,
+    /// The token's time is over.
+    TokenExpired,
+    /// The topic is another's.
+    Forbidden,
+    /// What was kept cannot be read.
+    Damaged,
 }
 
 impl RefusalCode {
@@ -136,6 +168,9 @@ impl RefusalCode {
             RefusalCode::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
             RefusalCode::RateLimited => "RATE_LIMITED",
             RefusalCode::Unauthorized => "UNAUTHORIZED",
+            RefusalCode::TokenExpired => "TOKEN_EXPIRED",
+            RefusalCode::Forbidden => "FORBIDDEN",
+            RefusalCode::Damaged => "DAMAGED",
         }
     }
 }

@@ -8,6 +8,8 @@
 //! All queues are bounded; whoever finds one full waits, back to the venue's socket.
 
 mod history;
+pub mod ledger;
+mod publisher;
 mod shard;
 mod sink;
 mod source;
@@ -22,14 +24,19 @@ use crossbeam_queue::ArrayQueue;
 use tracing::error;
 
 pub use history::{History, NoHistory};
-use shard::{ShardInput, ShardThread};
+use ledger::{Ledger, LedgerInput, LedgerThread};
+pub use publisher::{Published, Publisher, Rejected};
+use shard::{ShardInput, ShardThread, WorkerOutlet};
 pub use sink::EngineSink;
 pub use source::{RunningSource, SourceError, follow, live_config};
 
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::fanout::{WorkerConfig, Workers};
-use crate::market::{Millis, Symbols};
+use crate::ingest::live::LiveCounters;
+use crate::journal::{Journal, JournalError, Retention};
+use crate::market::{Accounts, Millis, Rooms, Symbols};
+use crate::metrics::ShardMeter;
 use crate::shard::{BarsClose, ShardConfig};
 use crate::state::Board;
 
@@ -40,7 +47,13 @@ pub struct Engine {
     shards: Vec<Sender<ShardInput>>,
     spare: Arc<ArrayQueue<Box<crate::market::BookChange>>>,
     workers: Workers,
+    accounts: Arc<Accounts>,
+    rooms: Arc<Rooms>,
+    publisher: Publisher,
+    ledger: Sender<LedgerInput>,
     history: History,
+    meters: Vec<Arc<ShardMeter>>,
+    live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -67,16 +80,22 @@ impl Engine {
     /// Starts the threads of an engine without symbols, sources or clients.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// When a thread cannot be started, or what was kept cannot be read.
     pub fn start(config: &Config) -> io::Result<Engine> {
         let time = Time::of(&config.source);
         let symbols = Arc::new(Symbols::new(config.limits.symbols.get()));
         let board = Arc::new(Board::default());
         let epoch = epoch(Clock::start().now());
         let spare = Arc::new(ArrayQueue::new(config.limits.shard_queue.get()));
+        let (asks, asked) = crossbeam_channel::bounded(COMMANDS);
         let workers = Workers::new(config.threads.workers(), config.limits.worker_queue.get());
+        let workers = workers.with_ledger(asks);
+        let accounts = Arc::new(Accounts::default());
+        let rooms = Arc::new(Rooms::new(&config.rooms.public, &config.rooms.users));
+        let journal = journal(config, &epoch, &accounts).map_err(io::Error::other)?;
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
-        for at in 0..config.threads.shards.get() {
+        let meters: Vec<_> = (0..config.threads.shards.get()).map(|_| Arc::<ShardMeter>::default()).collect();
+        for (at, meter) in meters.iter().enumerate() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
             let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
             let shard = ShardThread {
@@ -92,14 +111,42 @@ impl Engine {
                 spare: spare.clone(),
                 time,
                 compression: config.compression,
+                meter: meter.clone(),
             };
             threads.push(named(format!("shard-{at}"), move || shard.run())?);
             shards.push(inputs);
             commands.push(asks);
         }
         threads.extend(workers.start(&commands, &worker_config(config))?);
+        let (ledger, inputs) = crossbeam_channel::bounded(config.publish.queue.get());
+        let count = u16::try_from(workers.inboxes().len()).unwrap_or(u16::MAX);
+        let thread = LedgerThread {
+            ledger: Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch),
+            inputs,
+            commands: asked,
+            out: WorkerOutlet::new(workers.clone(), config.compression, Arc::default()),
+            fine: workers.clock(),
+        };
+        threads.push(named("ledger".to_owned(), move || thread.run())?);
+        let sink = EngineSink::new(shards.clone(), spare.clone());
+        let most = config.publish.objects.get();
+        let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, most);
         let history = History::new(commands);
-        Ok(Engine { symbols, board, shards, spare, workers, history, threads })
+        Ok(Engine {
+            symbols,
+            board,
+            shards,
+            spare,
+            workers,
+            accounts,
+            rooms,
+            publisher,
+            ledger,
+            history,
+            meters,
+            live: Arc::default(),
+            threads,
+        })
     }
 
     /// Where a source puts what it understood. Each source has its own.
@@ -122,9 +169,40 @@ impl Engine {
         &self.history
     }
 
+    /// What each shard counts.
+    pub fn meters(&self) -> &[Arc<ShardMeter>] {
+        &self.meters
+    }
+
+    /// What its live source counts, where it has one.
+    pub fn live(&self) -> &Arc<LiveCounters> {
+        &self.live
+    }
+
     /// The workers, which take clients over.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// The users and strategies that are known.
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
+    /// The rooms of the configuration.
+    pub fn rooms(&self) -> &Arc<Rooms> {
+        &self.rooms
+    }
+
+    /// The door for publications, to keep.
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// Publishes one object, a list, or one a line. When this returns, every private object that is
+    /// not among the rejected is on disk.
+    pub async fn publish(&self, now: Millis, body: &str) -> Published {
+        self.publisher.publish(now, body).await
     }
 
     /// Tells every client, sends what waits for them, and ends all threads within `patience`.
@@ -135,12 +213,31 @@ impl Engine {
         for shard in &self.shards {
             let _ = shard.send(ShardInput::Stop);
         }
+        let _ = self.ledger.send(LedgerInput::Stop);
         for thread in self.threads {
             if thread.join().is_err() {
                 error!("a thread of the engine had panicked");
             }
         }
     }
+}
+
+/// What was kept, and the strategies that it knows; `None` where nothing is to be kept.
+fn journal(config: &Config, epoch: &str, accounts: &Accounts) -> Result<Option<Journal>, JournalError> {
+    let retention = Retention {
+        events: config.journal.events.get() as u64,
+        age: millis(config.journal.age),
+        bytes: config.journal.bytes.get() as u64,
+    };
+    let journal = match &config.data_dir {
+        Some(folder) => Journal::open(folder, epoch, retention)?,
+        None if config.dev => Journal::in_memory(epoch, retention)?,
+        None => return Ok(None),
+    };
+    for (strategy, owner) in journal.strategies()? {
+        accounts.add_strategy(&strategy, accounts.id(&owner));
+    }
+    Ok(Some(journal))
 }
 
 fn named(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

@@ -10,7 +10,8 @@ use super::Time;
 use crate::clock::Clock;
 use crate::encode::Frame;
 use crate::fanout::{ShardCommand, ToWorker, Workers};
-use crate::market::{BookChange, Event, Millis, SymbolId};
+use crate::market::{BookChange, Event, Millis, SymbolId, Topic};
+use crate::metrics::ShardMeter;
 use crate::shard::{Broadcast, Joined, Outlet, Shard};
 
 /// What a shard is told.
@@ -33,6 +34,7 @@ pub(super) struct ShardThread {
     pub(super) time: Time,
     /// Whether frames are to be ready for clients that agree on compression.
     pub(super) compression: bool,
+    pub(super) meter: Arc<ShardMeter>,
 }
 
 impl ShardThread {
@@ -40,13 +42,11 @@ impl ShardThread {
     pub(super) fn run(mut self) {
         let mut clock = Clock::start();
         let mut recorded = 0;
-        let mut out = Outlets {
-            touched: vec![false; self.workers.inboxes().len()],
-            workers: self.workers.clone(),
-            compression: self.compression,
-        };
+        let fine = self.workers.clock();
+        let mut out = WorkerOutlet::new(self.workers.clone(), self.compression, self.meter.clone());
         loop {
             self.wait(&mut clock);
+            let began = fine.now();
             let now = match self.time {
                 Time::Live => clock.now(),
                 Time::Recorded => recorded,
@@ -60,9 +60,11 @@ impl ShardThread {
                     ShardCommand::Leave(leave) => self.shard.leave(leave),
                     // Who asked may be gone by now.
                     ShardCommand::Bars(symbol, wanted, answer) => {
+                        self.meter.questions.add(1);
                         let _ = answer.send(self.shard.past_bars(symbol, &wanted));
                     }
                     ShardCommand::Trades(symbol, most, answer) => {
+                        self.meter.questions.add(1);
                         let _ = answer.send(self.shard.past_trades(symbol, most));
                     }
                 }
@@ -70,6 +72,8 @@ impl ShardThread {
             for input in self.inputs.try_iter().take(TURN) {
                 match input {
                     ShardInput::Event { symbol, received, event } => {
+                        self.meter.events[kind(&event)].add(1);
+                        self.meter.newest.set(received.unsigned_abs());
                         let now = match self.time {
                             Time::Live => now,
                             Time::Recorded => pass(&mut self.shard, &mut recorded, received, &mut out),
@@ -84,7 +88,7 @@ impl ShardThread {
                 }
             }
             self.shard.end_turn();
-            out.end_turn();
+            out.end_turn(began);
         }
     }
 
@@ -107,7 +111,7 @@ impl ShardThread {
 }
 
 /// Lets the recording's time come to `to`, which never goes back.
-fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets) -> Millis {
+fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut WorkerOutlet) -> Millis {
     if to > *recorded {
         *recorded = to;
         shard.advance(to, out);
@@ -116,13 +120,18 @@ fn pass(shard: &mut Shard, recorded: &mut Millis, to: Millis, out: &mut Outlets)
 }
 
 /// The workers' inboxes; each is woken once a turn.
-struct Outlets {
+pub(super) struct WorkerOutlet {
     workers: Workers,
     touched: Vec<bool>,
     compression: bool,
+    meter: Arc<ShardMeter>,
 }
 
-impl Outlets {
+impl WorkerOutlet {
+    pub(super) fn new(workers: Workers, compression: bool, meter: Arc<ShardMeter>) -> WorkerOutlet {
+        WorkerOutlet { touched: vec![false; workers.inboxes().len()], workers, compression, meter }
+    }
+
     fn send(&mut self, worker: u16, message: ToWorker) {
         let at = usize::from(worker);
         // A worker that has ended has no clients to miss it.
@@ -131,17 +140,22 @@ impl Outlets {
         }
     }
 
-    fn end_turn(&mut self) {
-        for (inbox, touched) in self.workers.inboxes().iter().zip(&mut self.touched) {
+    pub(super) fn end_turn(&mut self, began: u64) {
+        let ends = self.workers.inboxes().iter().zip(self.workers.meters());
+        for ((inbox, meter), touched) in ends.zip(&mut self.touched) {
             if std::mem::take(touched) {
+                meter.publish(began);
                 inbox.wake();
             }
         }
     }
 }
 
-impl Outlet for Outlets {
+impl Outlet for WorkerOutlet {
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast) {
+        if let Some(class) = class(broadcast.channel.topic) {
+            self.meter.frames[class].add(1);
+        }
         self.send(worker, ToWorker::Broadcast(broadcast));
     }
 
@@ -151,6 +165,31 @@ impl Outlet for Outlets {
 
     fn joined(&mut self, worker: u16, joined: Joined) {
         self.send(worker, ToWorker::Joined(joined));
+    }
+}
+
+/// An event's place in [`crate::metrics::EVENT_KINDS`].
+const fn kind(event: &Event) -> usize {
+    match event {
+        Event::Book(_) => 0,
+        Event::Stale(_) => 1,
+        Event::Trade(_) => 2,
+        Event::Quote(_) => 3,
+        Event::Ticker(_) => 4,
+        Event::Bar(_) => 5,
+        Event::Scale { .. } => 6,
+    }
+}
+
+/// A topic's place in [`crate::metrics::TOPIC_CLASSES`]; `None` for topics without a shard.
+const fn class(topic: Topic) -> Option<usize> {
+    match topic {
+        Topic::Book { .. } => Some(0),
+        Topic::Ticker { .. } => Some(1),
+        Topic::Tickers => Some(2),
+        Topic::Trades { .. } => Some(3),
+        Topic::Kline { .. } => Some(4),
+        Topic::Room(_) | Topic::Account(_) => None,
     }
 }
 

@@ -62,7 +62,8 @@ impl RunningSource {
             }
             Source::Binance(market) => {
                 let live = live_config(config, *market);
-                Some(Box::new(move || follow(live, symbols, sink, |_| {}, stopped)))
+                let counters = engine.live().clone();
+                Some(Box::new(move || follow(live, symbols, sink, |_| {}, counters, stopped)))
             }
             Source::Replay(files) => {
                 let replay = Replay::open(files, symbols)?;
@@ -88,7 +89,8 @@ impl RunningSource {
     }
 }
 
-/// Follows a live market on this thread until `stop` says so. `tap` sees everything as it came.
+/// Follows a live market on this thread until `stop` says so. `tap` sees everything as it came,
+/// `counters` count it.
 ///
 /// # Errors
 /// When there is nothing to follow, or no runtime to follow it with.
@@ -97,10 +99,10 @@ pub fn follow(
     symbols: Arc<Symbols>,
     sink: impl Sink,
     tap: impl FnMut(Tapped<'_>),
+    counters: Arc<LiveCounters>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), SourceError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let counters = Arc::new(LiveCounters::default());
     runtime.block_on(live::run(config, symbols, sink, Clock::start(), tap, counters, stop))?;
     Ok(())
 }

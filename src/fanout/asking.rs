@@ -12,6 +12,7 @@ use super::{ShardCommand, ToWorker};
 use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
 use crate::market::Topic;
+use crate::metrics::Count;
 use crate::session::SessionEnd;
 use crate::shard::{Broadcast, Join, Joined, Leave};
 
@@ -24,8 +25,11 @@ impl Worker {
         missed: Option<u64>,
     ) {
         let id = connection.id;
-        if let Topic::Room(_) = channel.topic {
-            // A room has no shard that knows more of it than this worker does.
+        if missed.is_none() {
+            self.subscriptions(channel).add(1);
+        }
+        if let Topic::Room(_) | Topic::Account(_) = channel.topic {
+            // No shard knows more of a room, or of a user, than this worker does.
             return self.joined(Joined { connection: id, channel, frames: Vec::new() });
         }
         let join = Join { channel, worker: self.id, connection: id, since, missed };
@@ -33,6 +37,7 @@ impl Worker {
     }
 
     pub(super) async fn leave(&self, channel: Channel) {
+        self.subscriptions(channel).take(1);
         self.ask(channel.topic, ShardCommand::Leave(Leave { channel, worker: self.id })).await;
     }
 
@@ -56,6 +61,10 @@ impl Worker {
         }
     }
 
+    fn subscriptions(&self, channel: Channel) -> &Count {
+        &self.meter().subscriptions[channel.dialect as usize]
+    }
+
     /// Sends a client's own broadcast to every worker. While one of them is full this connection
     /// waits, and is not read.
     pub(super) async fn publish(&self, mut broadcast: Broadcast) {
@@ -74,11 +83,20 @@ impl Worker {
     /// Sends a command to the topic's shard. While its queue is full this connection waits, and
     /// reads nothing more: one that asks too much slows itself down.
     async fn ask(&self, topic: Topic, mut command: ShardCommand) {
-        if self.shards.is_empty() || matches!(topic, Topic::Room(_)) {
-            return;
-        }
-        let shard = topic.symbol().map_or(0, |symbol| symbol.index() % self.shards.len());
-        while let Err(error) = self.shards[shard].try_send(command) {
+        let asked = match topic {
+            Topic::Room(_) => None,
+            Topic::Account(_) => self.workers.ledger(),
+            Topic::Book { .. }
+            | Topic::Ticker { .. }
+            | Topic::Tickers
+            | Topic::Trades { .. }
+            | Topic::Kline { .. } => {
+                let shards = self.shards.len().max(1);
+                self.shards.get(topic.symbol().map_or(0, |symbol| symbol.index() % shards))
+            }
+        };
+        let Some(asked) = asked else { return };
+        while let Err(error) = asked.try_send(command) {
             match error {
                 TrySendError::Full(back) => command = back,
                 TrySendError::Disconnected(_) => return,

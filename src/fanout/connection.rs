@@ -36,6 +36,8 @@ pub(super) struct Connection {
     pub(super) unsettled: Cell<bool>,
     pub(super) conversation: RefCell<Box<dyn Conversation>>,
     pub(super) outbox: RefCell<Outbox>,
+    /// Whether it ends because it was too slow.
+    pub(super) too_slow: Cell<bool>,
     pub(super) reader: RefCell<Reader>,
     pub(super) closing: Cell<Closing>,
     /// How many topics wait for what they missed.
@@ -86,6 +88,7 @@ impl Connection {
             unsettled: Cell::new(false),
             conversation: RefCell::new(conversation),
             outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
+            too_slow: Cell::new(false),
             reader: RefCell::new(Reader::new(message_bytes, compression)),
             closing: Cell::new(Closing::Open),
             behind: Cell::new(0),
@@ -309,6 +312,7 @@ impl Connection {
             self.finish();
         }
         if matches!(end, SessionEnd::TooSlow { .. }) {
+            self.too_slow.set(true);
             // It is to learn of this soon, and gets what it missed when it comes back.
             self.outbox.borrow_mut().drop_unbegun();
         }

@@ -69,7 +69,8 @@ impl Connection {
             self.behind.set(self.behind.get() - 1);
         }
         self.subscriptions.borrow_mut().set_progress(channel, Progress::Live);
-        let lossless = matches!(channel.topic, Topic::Trades { .. } | Topic::Kline { .. });
+        let lossless =
+            matches!(channel.topic, Topic::Trades { .. } | Topic::Kline { .. } | Topic::Account(_));
         for frame in joined.frames {
             // What was missed must arrive; it is bounded by what the engine keeps of it.
             let limit = if lossless { self.limit.saturating_mul(MISSED_FACTOR) } else { self.limit };

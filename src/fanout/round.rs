@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::audience::{AudienceId, Audiences};
 use super::connection::Connection;
 use crate::market::Millis;
+use crate::metrics::WorkerMeter;
 use crate::session::websocket::Compression;
 use crate::shard::Broadcast;
 
@@ -84,8 +85,14 @@ impl Round {
 
     /// Writes what each audience gets to each of its members, and ends the round. `rest` hears of
     /// each connection whose socket did not take all: which frames, and how many bytes it took.
-    pub(super) fn send(&mut self, now: Millis, mut rest: impl FnMut(&Rc<Connection>, Frames<'_>, usize)) {
+    pub(super) fn send(
+        &mut self,
+        now: Millis,
+        meter: &WorkerMeter,
+        mut rest: impl FnMut(&Rc<Connection>, Frames<'_>, usize),
+    ) {
         self.number = self.number.wrapping_add(1);
+        let (mut writes, mut sent, mut bytes_taken, mut cut_short) = (0, 0, 0, 0);
         for id in self.touched.drain(..) {
             let audience = self.audiences.get_mut(id);
             let frames = || Frames { broadcasts: &self.broadcasts, places: audience.pending.iter() };
@@ -101,13 +108,27 @@ impl Round {
             // Each round begins with another member, so that nobody is always last.
             let (later, first) = audience.members.split_at(self.number % audience.members.len());
             for connection in first.iter().chain(later) {
-                let written = if connection.keeps_up() { connection.write(bytes, now) } else { 0 };
-                if written < bytes.len() {
+                let mut written = 0;
+                if connection.keeps_up() {
+                    written = connection.write(bytes, now);
+                    writes += 1;
+                    bytes_taken += written as u64;
+                    cut_short += u64::from(written < bytes.len());
+                }
+                if written == bytes.len() {
+                    sent += audience.pending.len() as u64;
+                } else {
                     rest(connection, frames(), written);
                 }
             }
             audience.pending.clear();
         }
+        meter.rounds.add(1);
+        meter.broadcasts.add(self.broadcasts.len() as u64);
+        meter.writes.add(writes);
+        meter.frames.add(sent);
+        meter.bytes.add(bytes_taken);
+        meter.cut_short.add(cut_short);
         self.broadcasts.clear();
         // A burst must not be paid for ever after.
         self.contiguous.shrink_to(KEPT_BYTES);

@@ -20,6 +20,7 @@ use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
 use crate::market::Millis;
+use crate::metrics::WorkerMeter;
 use crate::session::engineio::Sid;
 use crate::session::websocket::Compression;
 use crate::session::{Conversation, Progress, SessionEnd};
@@ -259,6 +260,7 @@ impl Worker {
         let connection = Connection::new(id, socket, conversation, mailbox, &self.config, now, place);
         let connection = Rc::new(connection);
         self.connections.borrow_mut().insert(id, connection.clone());
+        self.meter().connections.add(1);
         connection
     }
 
@@ -280,6 +282,8 @@ impl Worker {
     /// Ends a round: what it holds goes out, and then what waits for single connections.
     fn flush(&self) {
         self.send_round();
+        // What is left of a turn were answers to joins, which belong to single connections.
+        self.meter().nothing_to_write();
         let mut dirty = std::mem::take(&mut *self.dirty.borrow_mut());
         if dirty.is_empty() {
             return;
@@ -296,24 +300,32 @@ impl Worker {
         let mut round = self.round.borrow_mut();
         if !round.is_empty() {
             let now = self.now();
-            round.send(now, |connection, frames, written| self.keep(connection, frames, written, now));
+            let meter = self.meter();
+            round.send(now, meter, |connection, frames, written| self.keep(connection, frames, written, now));
+            meter.written(self.workers.clock().now());
         }
     }
 
     /// Puts what a socket did not take into the connection's own outbox, frame by frame.
     fn keep(&self, connection: &Rc<Connection>, frames: Frames<'_>, mut written: usize, now: Millis) {
+        let delivered = || self.meter().frames.add(1);
         for broadcast in frames {
             let length = connection.compression.length(&broadcast.frame);
             if written >= length {
                 written -= length;
+                delivered();
                 continue;
             }
             if written > 0 {
+                delivered();
                 connection.keep(&broadcast.frame, std::mem::take(&mut written));
                 continue;
             }
             match connection.deliver(broadcast) {
-                Ok(Delivered::Queued) => self.mark_dirty(connection),
+                Ok(Delivered::Queued) => {
+                    delivered();
+                    self.mark_dirty(connection);
+                }
                 Ok(Delivered::Merged) => self.counting.merged(broadcast.channel.topic),
                 Ok(Delivered::Unwanted) => {}
                 Err(end) => {
@@ -324,12 +336,19 @@ impl Worker {
         }
     }
 
+    pub(super) fn meter(&self) -> &WorkerMeter {
+        &self.workers.meters()[usize::from(self.id)]
+    }
+
     fn sweep(&self) {
         self.counting.show(self.workers.shown(self.id));
         let now = self.now();
+        let mut waiting = 0;
         for connection in self.connections.borrow().values() {
             connection.sweep(now, &self.config);
+            waiting += connection.outbox.borrow().len() as u64;
         }
+        self.meter().outbox_bytes.set(waiting);
     }
 
     fn shut_down(&self, until: Millis) {

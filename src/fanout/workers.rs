@@ -10,14 +10,20 @@ use crossbeam_channel::Sender;
 use tracing::error;
 
 use super::{Counts, Inbox, NewConnection, ShardCommand, ToWorker, WorkerConfig, run};
+use crate::clock::FineClock;
 use crate::market::Millis;
+use crate::metrics::WorkerMeter;
 
 /// A handle of all workers' inboxes. Cheap to clone.
 #[derive(Clone)]
 pub struct Workers {
     inboxes: Arc<[Arc<Inbox<ToWorker>>]>,
     counts: Arc<[Mutex<Counts>]>,
+    meters: Arc<[WorkerMeter]>,
+    clock: FineClock,
     next: Arc<AtomicUsize>,
+    /// Who knows of accounts; none where there are none.
+    ledger: Option<Sender<ShardCommand>>,
 }
 
 impl Workers {
@@ -26,7 +32,18 @@ impl Workers {
     pub fn new(count: NonZeroUsize, capacity: usize) -> Workers {
         let inboxes = (0..count.get()).map(|_| Arc::new(Inbox::new(capacity))).collect();
         let counts = (0..count.get()).map(|_| Mutex::default()).collect();
-        Workers { inboxes, counts, next: Arc::default() }
+        let meters = (0..count.get()).map(|_| WorkerMeter::default()).collect();
+        Workers { inboxes, counts, meters, clock: FineClock::start(), next: Arc::default(), ledger: None }
+    }
+
+    /// The same, asking `ledger` for the topics of accounts.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Sender<ShardCommand>) -> Workers {
+        Workers { ledger: Some(ledger), ..self }
+    }
+
+    pub(super) const fn ledger(&self) -> Option<&Sender<ShardCommand>> {
+        self.ledger.as_ref()
     }
 
     /// Starts a thread for each. They ask `shards` for topics; where there are none they serve rooms
@@ -90,6 +107,16 @@ impl Workers {
     /// Where one worker shows what it counted.
     pub(super) fn shown(&self, worker: u16) -> &Mutex<Counts> {
         &self.counts[usize::from(worker)]
+    }
+
+    /// What each of them counts, by the workers' numbers.
+    pub fn meters(&self) -> &[WorkerMeter] {
+        &self.meters
+    }
+
+    /// The clock by which it is measured how long a message takes.
+    pub fn clock(&self) -> FineClock {
+        self.clock
     }
 
     /// Has every client told and what waits for it sent; the workers end when all clients have gone,

@@ -3,8 +3,10 @@
 //! A [`Sink`] takes what was understood. Nothing here keeps a book.
 
 pub mod binance;
+pub mod fields;
 pub mod json;
 pub mod live;
+pub mod publish;
 pub mod recording;
 pub mod sequence;
 pub mod simulate;

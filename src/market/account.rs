@@ -154,6 +154,11 @@ impl Accounts {
         id
     }
 
+    /// The name of a user.
+    pub fn name(&self, id: AccountId) -> Option<Arc<str>> {
+        self.read(|table| table.users.get(id.0 as usize).cloned())
+    }
+
     /// A strategy and whose it is.
     pub fn strategy(&self, name: &str) -> Option<(StrategyId, AccountId)> {
         self.read(|table| {

@@ -48,36 +48,94 @@ fn read_short(text: &[u8]) -> Result<(i64, u8), NumberError> {
 /// point, and what follows it.
 #[inline]
 pub(super) fn read_start(text: &[u8]) -> Option<(i64, u8, &[u8])> {
-    let mut mantissa: i64 = 0;
-    let mut at = 0;
-    while let Some(digit) = digit(text, at) {
-        // Nine digits here and nine behind the point cannot overflow, and are what is common.
-        if at == 9 {
-            return None;
-        }
-        mantissa = mantissa * 10 + digit;
-        at += 1;
-    }
-    if at == 0 || (at > 1 && text[0] == b'0') {
+    let (whole, length) = up_to_nine(text)?;
+    if length == 0 || (length > 1 && text[0] == b'0') {
         return None;
     }
-    let Some((b'.', fraction)) = text[at..].split_first() else { return Some((mantissa, 0, &text[at..])) };
-    let (mut decimals, mut rest) = (0, fraction);
-    if let Some((eight, after)) = fraction.split_first_chunk()
-        && let Some(eight) = eight_digits(*eight)
-    {
-        mantissa = mantissa * 100_000_000 + eight;
-        (decimals, rest) = (8, after);
-    }
-    while let Some(digit) = digit(rest, 0) {
-        if decimals == 9 {
-            return None;
+    let rest = &text[length..];
+    let Some((b'.', fraction)) = rest.split_first() else { return Some((whole, 0, rest)) };
+    let (parts, decimals) = up_to_nine(fraction)?;
+    let mantissa = whole * POWERS[decimals] + parts;
+    if decimals == 0 { None } else { Some((mantissa, u8::try_from(decimals).ok()?, &fraction[decimals..])) }
+}
+
+/// The whole number of at most 18 digits that `text` begins with, and what follows it.
+#[inline]
+pub(crate) fn whole_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut number, mut length) = up_to_eight(text);
+    if length == 8 {
+        let (more, digits) = up_to_eight(&text[8..]);
+        (number, length) = (number * POWERS[digits] + more, 8 + digits);
+        while let Some(digit) = digit(text, length) {
+            if length == 18 {
+                return None;
+            }
+            (number, length) = (number * 10 + digit, length + 1);
         }
-        mantissa = mantissa * 10 + digit;
-        decimals += 1;
-        rest = &rest[1..];
     }
-    (decimals > 0).then_some((mantissa, decimals, rest))
+    let plain = length > 0 && (length == 1 || text[0] != b'0');
+    if plain { Some((number.unsigned_abs(), &text[length..])) } else { None }
+}
+
+/// How many bytes of `text` come before the first that cannot simply stand in a JSON text: a quote,
+/// a backslash, a control character, or anything that is not ASCII.
+#[inline]
+pub(crate) fn plain_length(text: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some(eight) = text[length..].first_chunk() {
+        let word = u64::from_le_bytes(*eight);
+        let low = word & LOW;
+        let differs = |byte: u64| ((word ^ byte) & LOW) + LOW;
+        // The upper bit of each byte says whether it is plain.
+        let plain =
+            differs(QUOTES) & differs(BACKSLASHES) & (low + 0x6060_6060_6060_6060) & !(low + ONES) & !word;
+        let end = (!plain & HIGH_BITS).trailing_zeros() / 8;
+        length += end as usize;
+        if end < 8 {
+            return length;
+        }
+    }
+    let plain = |&byte: &u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+    length + text[length..].iter().take_while(|byte| plain(byte)).count()
+}
+
+/// The digits that `text` begins with and how many they are; `None` where they are more than nine.
+#[inline]
+fn up_to_nine(text: &[u8]) -> Option<(i64, usize)> {
+    let (number, length) = up_to_eight(text);
+    if length < 8 {
+        return Some((number, length));
+    }
+    match (digit(text, 8), digit(text, 9)) {
+        (None, _) => Some((number, 8)),
+        (Some(last), None) => Some((number * 10 + last, 9)),
+        (Some(_), Some(_)) => None,
+    }
+}
+
+/// The first digits of `text`, at most eight, as a number, and how many they are. All at once: a
+/// loop would be as often mispredicted as lengths differ.
+#[inline]
+fn up_to_eight(text: &[u8]) -> (i64, usize) {
+    let Some(eight) = text.first_chunk() else { return few(text) };
+    let digits = u64::from_le_bytes(*eight) ^ ZEROS;
+    // The upper bit of each byte says whether it is no digit.
+    let others = (((digits & LOW) + 0x7676_7676_7676_7676) | digits) & HIGH_BITS;
+    let length = others.trailing_zeros() / 8;
+    if length == 0 {
+        return (0, 0);
+    }
+    // What is no digit goes out at the top, and zeros come in as the first digits.
+    (joined(digits << (64 - 8 * length)), length as usize)
+}
+
+#[cold]
+fn few(text: &[u8]) -> (i64, usize) {
+    let (mut number, mut length) = (0, 0);
+    while let Some(digit) = digit(text, length) {
+        (number, length) = (number * 10 + digit, length + 1);
+    }
+    (number, length)
 }
 
 fn read_long(text: &[u8]) -> Result<(i64, u8), NumberError> {
@@ -128,25 +186,35 @@ fn digit(text: &[u8], at: usize) -> Option<i64> {
     (digit < 10).then_some(i64::from(digit))
 }
 
-/// The number that eight digits write, worked out in one word: neighbours are joined to pairs, pairs
-/// to fours, fours to eight.
+/// The number that eight digits write.
 #[inline]
 fn eight_digits(text: [u8; 8]) -> Option<i64> {
-    const ZEROS: u64 = 0x3030_3030_3030_3030;
-    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    let digits = u64::from_le_bytes(text) ^ ZEROS;
+    let others = (((digits & LOW) + 0x7676_7676_7676_7676) | digits) & HIGH_BITS;
+    if others == 0 { Some(joined(digits)) } else { None }
+}
+
+/// The number of eight digits, the first in the lowest byte, worked out in one word: neighbours are
+/// joined to pairs, pairs to fours, fours to eight.
+#[inline]
+#[allow(clippy::cast_possible_wrap, reason = "eight digits fit 27 bits")]
+const fn joined(digits: u64) -> i64 {
     const FIRST_OF_FOUR: u64 = 0x0000_00ff_0000_00ff;
-    let word = u64::from_le_bytes(text);
-    // A byte is a digit when its upper half is 3, and still is after adding 6.
-    let carried = word.wrapping_add(0x0606_0606_0606_0606);
-    if word & HIGH != ZEROS || carried & HIGH != ZEROS {
-        return None;
-    }
-    let digits = word - ZEROS;
     let pairs = digits * 10 + (digits >> 8);
     let upper = (pairs & FIRST_OF_FOUR).wrapping_mul(100 + (1_000_000 << 32));
     let lower = ((pairs >> 16) & FIRST_OF_FOUR).wrapping_mul(1 + (10_000 << 32));
-    i64::try_from(upper.wrapping_add(lower) >> 32).ok()
+    (upper.wrapping_add(lower) >> 32) as i64
 }
+
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+const QUOTES: u64 = 0x2222_2222_2222_2222;
+const BACKSLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
+const ONES: u64 = 0x0101_0101_0101_0101;
+const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+const POWERS: [i64; 10] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
 
 /// As many bytes as a text may have whose digits always fit.
 const SHORT: usize = 18;
@@ -173,6 +241,23 @@ mod tests {
             } else {
                 let usual = text.split('.').all(|part| (1..=9).contains(&part.len()));
                 prop_assert!(!usual || read(text.as_bytes()).is_err());
+            }
+        }
+
+        #[test]
+        fn a_whole_number_is_read_up_to_18_digits_and_without_a_needless_zero(text in "[0-9]{0,20}", end in "[\",a}]{0,9}") {
+            let longer = text.clone() + &end;
+            let usual = (1..=18).contains(&text.len()) && (text.len() == 1 || !text.starts_with('0'));
+            let expected = usual.then(|| (text.parse::<u64>().unwrap(), end.as_bytes()));
+            prop_assert_eq!(whole_number(longer.as_bytes()), expected);
+        }
+
+        #[test]
+        fn text_is_plain_up_to_what_json_writes_otherwise(bytes in "[ -~\\n\u{7f}-\u{ff}\"\\\\]{0,40}", other: Vec<u8>) {
+            for bytes in [bytes.as_bytes(), &other] {
+                let plain = |&byte: &u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+                let expected = bytes.iter().position(|byte| !plain(byte)).unwrap_or(bytes.len());
+                prop_assert_eq!(plain_length(bytes), expected);
             }
         }
 

@@ -223,8 +223,12 @@ impl Total {
     }
 
     /// Adds `other`; at the end of the 38 digits (no market reaches it) the sum stays where it is.
+    #[inline]
     pub fn add(&mut self, other: Total) {
-        self.combine(other, i128::saturating_add);
+        match self.mantissa().checked_add(other.mantissa()) {
+            Some(sum) if self.decimals == other.decimals => *self = Total::from_parts(sum, self.decimals),
+            Some(_) | None => self.combine(other, i128::saturating_add),
+        }
     }
 
     /// Takes `other` away again.

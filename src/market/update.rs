@@ -92,6 +92,8 @@ pub enum UpdateBody<'a> {
         ticker: &'a TickerView,
         /// The first one for a new subscriber.
         first: bool,
+        /// Whether the last price is another than in the one before.
+        price_changed: bool,
     },
     /// The statistics of the symbols whose ticker changed.
     Tickers {
@@ -184,6 +186,8 @@ pub struct BookView<'a> {
     pub asks: &'a [Level],
     /// The venue's number of the first update in it.
     pub first_update_id: u64,
+    /// The venue's number of the last update in the state that it applies to; a snapshot's own.
+    pub previous_update_id: u64,
     /// The venue's number of the last update in it.
     pub last_update_id: u64,
     /// The venue's time of the last update in it.

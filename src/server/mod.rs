@@ -22,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
 pub use crate::fanout::MakeConversation;
@@ -36,6 +37,9 @@ use crate::config::Config;
 
 /// What a server answers. The market's is [`Market`]; an embedding program may bring its own.
 pub trait Routes: Send + Sync + 'static {
+    /// Called about once a second while the server serves.
+    fn each_second(&self, _door: &Arc<Door>) {}
+
     /// Answers one request. WebSockets go in through the door.
     fn answer(
         &self,
@@ -81,10 +85,16 @@ impl<R: Routes> Server<R> {
         // What has not been upgraded yet is bounded by itself, so that a flood of half-open
         // connections neither fills the process nor reaches the clients that are there.
         let unfinished = Arc::new(Semaphore::new(UNFINISHED));
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (stream, peer, permit) = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
+                _ = seconds.tick() => {
+                    self.shared.routes.each_second(&self.shared.door);
+                    continue;
+                }
                 accepted = accept(&self.listener, &unfinished) => accepted,
             };
             let (shared, handshake) = (self.shared.clone(), self.handshake);

@@ -1,16 +1,24 @@
 //! One connected client: what it may be told and why it ends, without sockets.
 
+mod access;
+mod allowance;
 mod close;
 pub mod engineio;
+pub mod gateway;
+pub mod hub;
 mod misspoken;
 mod native;
 pub mod socketio;
 mod subscriptions;
 pub mod websocket;
+mod window;
 
+pub use access::Access;
+use allowance::Allowance;
+pub use allowance::SessionLimits;
 pub use close::{CLOSE_WAIT, CloseCode, Closing, SessionEnd};
 pub use misspoken::Misspoken;
-pub use native::{Native, SessionLimits, canonical};
+pub use native::{Native, canonical};
 pub use subscriptions::{Progress, Subscriptions};
 
 use crate::dialect::{Channel, Since};

@@ -2,55 +2,97 @@
 
 use std::sync::Arc;
 
-use super::{Action, Conversation, Said, Subscriptions};
+use super::{Access, Action, Allowance, Conversation, Said, SessionLimits, Subscriptions};
+use crate::auth::{Refused, audit};
 use crate::dialect::{Command, Dialect, Refusal, RefusalCode, Since, native};
 use crate::market::{BadTopic, Millis, SymbolTable, Symbols, Topic};
 
 /// The conversation with one native client.
-#[derive(Debug)]
 pub struct Native {
     symbols: Arc<Symbols>,
     limits: SessionLimits,
     allowance: Allowance,
-}
-
-/// What one client may use.
-#[derive(Clone, Copy, Debug)]
-pub struct SessionLimits {
-    /// Topics that it may be subscribed to at once.
-    pub subscriptions: usize,
-    /// Messages a second in the long run.
-    pub messages_per_second: u32,
-    /// Messages at once.
-    pub messages_burst: u32,
+    access: Access,
+    /// Whether the client was told that it is asking too often.
+    is_limited: bool,
 }
 
 impl Native {
     /// A conversation that begins at `now`.
-    pub fn new(symbols: Arc<Symbols>, limits: SessionLimits, now: Millis) -> Native {
-        let allowance = Allowance { left: f64::from(limits.messages_burst), since: now };
-        Native { symbols, limits, allowance }
+    pub fn new(symbols: Arc<Symbols>, limits: SessionLimits, access: Access, now: Millis) -> Native {
+        let allowance = Allowance::new(limits, now);
+        Native { symbols, limits, allowance, access, is_limited: false }
     }
 
-    fn act(&self, now: Millis, text: &str, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+    fn act(&mut self, now: Millis, text: &str, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
         match native::read(text) {
             Ok(Command::Subscribe { id, topics: asked }) => self.subscribe(id, asked, topics, actions),
             Ok(Command::Unsubscribe { id, topics: asked }) => self.unsubscribe(id, asked, topics, actions),
             Ok(Command::List { id }) => {
                 let table = self.symbols.table();
-                let names: Vec<_> =
-                    topics.in_order().into_iter().map(|channel| canonical(channel.topic, &table)).collect();
+                let names: Vec<_> = topics
+                    .in_order()
+                    .into_iter()
+                    .map(|channel| self.canonical(channel.topic, &table))
+                    .collect();
                 let names = names.iter().map(String::as_str);
                 actions.push(Action::Reply(native::listed(id.as_deref(), names)));
             }
             Ok(Command::Ping { id }) => actions.push(Action::Reply(native::pong(id.as_deref(), now))),
-            Ok(Command::Auth { id, token: _ }) => {
-                let message =
-                    "this server has no key to check tokens with: public topics need none".to_owned();
-                refuse(Refusal { id, code: RefusalCode::Unauthorized, message, topic: None }, actions);
-            }
+            Ok(Command::Auth { id, token }) => self.renew(now, id, &token, topics, actions),
             Err(refusal) => refuse(refusal, actions),
         }
+    }
+
+    fn renew(
+        &mut self,
+        now: Millis,
+        id: Option<String>,
+        token: &str,
+        topics: &mut Subscriptions,
+        actions: &mut Vec<Action>,
+    ) {
+        match self.access.renew(now, token) {
+            Ok(may_stay) => {
+                if !may_stay {
+                    self.leave_private(topics, actions);
+                }
+                let user = self.access.grant().map_or("", |grant| grant.user());
+                actions.push(Action::Reply(native::renewed(id.as_deref(), user, self.access.expires())));
+            }
+            Err(refused) => {
+                let code = match refused {
+                    Refused::Expired => RefusalCode::TokenExpired,
+                    Refused::Missing
+                    | Refused::NoKeys
+                    | Refused::TooLong
+                    | Refused::Malformed
+                    | Refused::WrongAlgorithm
+                    | Refused::UnknownKey
+                    | Refused::WrongSignature
+                    | Refused::NotYetValid
+                    | Refused::WrongAudience
+                    | Refused::WrongIssuer
+                    | Refused::NoUser => RefusalCode::Unauthorized,
+                };
+                refuse(Refusal { id, code, message: refused.to_string(), topic: None }, actions);
+            }
+        }
+    }
+
+    fn leave_private(&self, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+        for channel in topics.in_order() {
+            if self.access.is_private(channel.topic) && topics.end(channel) {
+                actions.push(Action::Leave { channel });
+            }
+        }
+    }
+
+    fn canonical(&self, topic: Topic, table: &SymbolTable) -> String {
+        let Some(own) = self.access.inner_name(topic) else { return canonical(topic, table) };
+        let mut name = Vec::new();
+        topic.write_name(&own, &mut name);
+        String::from_utf8_lossy(&name).into_owned()
     }
 
     fn subscribe(
@@ -64,7 +106,7 @@ impl Native {
         let (mut names, mut joins, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for (name, since) in asked {
             match self.find(&name, &table) {
-                Ok(topic) if topics.contains(NATIVE.of(topic)) => names.push(canonical(topic, &table)),
+                Ok(topic) if topics.contains(NATIVE.of(topic)) => names.push(self.canonical(topic, &table)),
                 Ok(_) if topics.len() >= self.limits.subscriptions => {
                     let most = self.limits.subscriptions;
                     let message =
@@ -73,7 +115,7 @@ impl Native {
                 }
                 Ok(topic) => {
                     topics.begin(NATIVE.of(topic));
-                    names.push(canonical(topic, &table));
+                    names.push(self.canonical(topic, &table));
                     joins.push(Action::Join { channel: NATIVE.of(topic), since });
                 }
                 Err((code, message)) => refusals.push((code, message, name)),
@@ -99,7 +141,7 @@ impl Native {
         for name in asked {
             match self.find(&name, &table) {
                 Ok(topic) if topics.end(NATIVE.of(topic)) => {
-                    names.push(canonical(topic, &table));
+                    names.push(self.canonical(topic, &table));
                     leaves.push(Action::Leave { channel: NATIVE.of(topic) });
                 }
                 Ok(_) => refusals.push((RefusalCode::NotSubscribed, "not subscribed to it".to_owned(), name)),
@@ -115,10 +157,8 @@ impl Native {
     }
 
     fn find(&self, name: &str, table: &SymbolTable) -> Result<Topic, (RefusalCode, String)> {
-        let kind = name.split(':').next().unwrap_or_default();
-        if PRIVATE.contains(&kind) && !(kind == "trades" && name.contains(':')) {
-            let message = "a private topic needs a connection with a token".to_owned();
-            return Err((RefusalCode::Unauthorized, message));
+        if let Some(found) = self.access.find(name) {
+            return found;
         }
         Topic::parse(name, |symbol| table.id(symbol)).map_err(|bad| {
             let code = match bad {
@@ -138,7 +178,12 @@ impl Conversation for Native {
         topics: &mut Subscriptions,
         actions: &mut Vec<Action>,
     ) {
-        if !self.allowance.take(now, self.limits) {
+        let is_limited = !self.allowance.take(now, self.limits);
+        if is_limited && !self.is_limited {
+            audit::rate_limited(self.access.grant().map(|grant| &**grant.user()), "/v1/ws");
+        }
+        self.is_limited = is_limited;
+        if is_limited {
             let most = self.limits.messages_per_second;
             let message = format!("at most {most} messages a second are acted on: send fewer, larger ones");
             let code = RefusalCode::RateLimited;
@@ -154,7 +199,20 @@ impl Conversation for Native {
     }
 
     fn name(&self, topic: Topic) -> String {
-        self.symbols.with(|table| canonical(topic, table))
+        self.symbols.with(|table| self.canonical(topic, table))
+    }
+
+    fn next_due(&self) -> Option<Millis> {
+        self.access.expires()
+    }
+
+    fn advance(&mut self, now: Millis, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
+        if self.access.expire(now) {
+            self.leave_private(topics, actions);
+            let message =
+                "the token has expired: send {\"op\":\"auth\",\"token\":…} and subscribe again".to_owned();
+            refuse(Refusal { id: None, code: RefusalCode::TokenExpired, message, topic: None }, actions);
+        }
     }
 }
 
@@ -164,27 +222,6 @@ pub fn canonical(topic: Topic, table: &SymbolTable) -> String {
     let mut name = Vec::new();
     topic.write_name(symbol.map_or("", |symbol| symbol), &mut name);
     String::from_utf8_lossy(&name).into_owned()
-}
-
-/// How many messages a client may still send: so many a second in the long run, so many at once.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    left: f64,
-    since: Millis,
-}
-
-impl Allowance {
-    #[allow(clippy::cast_precision_loss, reason = "milliseconds since the last message, not money")]
-    fn take(&mut self, now: Millis, limits: SessionLimits) -> bool {
-        let passed = (now - self.since).max(0) as f64 / 1_000.0;
-        let grown = self.left + passed * f64::from(limits.messages_per_second);
-        (self.left, self.since) = (grown.min(f64::from(limits.messages_burst)), now);
-        let allowed = self.left >= 1.0;
-        if allowed {
-            self.left -= 1.0;
-        }
-        allowed
-    }
 }
 
 fn refuse(refusal: Refusal, actions: &mut Vec<Action>) {
@@ -207,10 +244,6 @@ fn refuse_topics(
 
 const NATIVE: Dialect = Dialect::Native;
 
-/// Topics of one user; they need a token.
-const PRIVATE: [&str; 8] =
-    ["orders", "trades", "balances", "deposits", "positions", "strategy", "llm", "user"];
-
 const MOST_REPEATED: usize = 256;
 
 #[cfg(test)]
@@ -225,7 +258,10 @@ mod tests {
         symbols.add("BTC/USD").unwrap();
         symbols.add("ETHUSDT").unwrap();
         let limits = SessionLimits { subscriptions, messages_per_second: 10, messages_burst: 20 };
-        Client(Native::new(symbols, limits, 0), Subscriptions::default())
+        let config = crate::config::Config::default();
+        let tokens = Arc::new(crate::auth::Tokens::new(&config).unwrap());
+        let access = Access::new(Arc::default(), Arc::default(), tokens, None);
+        Client(Native::new(symbols, limits, access, 0), Subscriptions::default())
     }
 
     /// Plays a message and shows what is done about it, one line each.

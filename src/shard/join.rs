@@ -166,7 +166,7 @@ impl SymbolState {
         }
         let seq = self.tickers[speed as usize].first_seq();
         let ticker = self.ticker().clone();
-        let body = UpdateBody::Ticker { ticker: &ticker, first: join.missed.is_none() };
+        let body = UpdateBody::Ticker { ticker: &ticker, first: join.missed.is_none(), price_changed: true };
         join.channel.dialect.encode(&self.update(join.channel.topic, &self.epoch, seq, turn.now, body))
     }
 
@@ -188,26 +188,18 @@ impl SymbolState {
         missed.filter_map(encode).collect()
     }
 
-    /// The closed bars since `since` and the open bar, or the open bar alone.
+    /// The closes and corrections since `since` and the open bar, or the open bar alone.
     fn first_bars<O: Outlet>(&mut self, interval: Interval, join: &Join, turn: &Turn<'_, O>) -> Vec<Frame> {
         let kline = &mut self.klines[interval as usize];
         let first = kline.latest.first_seq();
         let since = join.since.as_ref().filter(|since| *since.epoch == *self.epoch);
-        let missed = since.and_then(|since| kline.closed_after(since.seq));
         let series = self.bars.series(interval);
+        let missed = since.and_then(|since| kline.missed(since.seq, &series));
         let mut frames = Vec::new();
-        if let Some(missed) = &missed {
-            let skipped = series.closed().len().saturating_sub(missed.len());
-            for (&seq, bar) in missed.iter().zip(series.closed().skip(skipped)) {
-                let body = UpdateBody::Kline { interval, bar, kind: BarKind::Closed };
-                frames.extend(join.channel.dialect.encode(&self.update(
-                    join.channel.topic,
-                    &self.epoch,
-                    seq,
-                    turn.now,
-                    body,
-                )));
-            }
+        for &(seq, bar, kind) in missed.iter().flatten() {
+            let body = UpdateBody::Kline { interval, bar, kind };
+            let update = self.update(join.channel.topic, &self.epoch, seq, turn.now, body);
+            frames.extend(join.channel.dialect.encode(&update));
         }
         if let Some(bar) = series.open() {
             let recovered = missed.is_some() || join.since.is_none();

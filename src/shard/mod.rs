@@ -103,7 +103,8 @@ impl Shard {
             touched: Vec::new(),
             due: Due::default(),
             flush: Flush::default(),
-            tickers: LatestTopic::new(config.tickers_window),
+            // Without a window there would be no tick that brings them.
+            tickers: LatestTopic::new(config.tickers_window.max(1)),
             told: Vec::new(),
             next_minute: Millis::MIN,
             bars_minute: Millis::MIN,
@@ -303,7 +304,7 @@ impl Shard {
             if told.len() <= symbol.index() {
                 told.resize(symbol.index() + 1, 0);
             }
-            let version = cells.ticker.with(|ticker| ticker.version);
+            let version = cells.ticker.version();
             if std::mem::replace(&mut told[symbol.index()], version) != version {
                 changed.push((symbol, cells.ticker.get()));
             }

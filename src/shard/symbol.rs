@@ -18,7 +18,7 @@ use crate::market::{
     BookChange, BookView, Depth, Event, Interval, Millis, Scale, Speed, StaleReason, SymbolId, TickerView,
     Topic, Update, UpdateBody,
 };
-use crate::state::{Bars, Book, BookSnapshot, BookStatus, Cell, SymbolCells, Tape, Ticker, TickerSnapshot};
+use crate::state::{Bars, Book, BookSnapshot, BookStatus, Cell, SymbolCells, Tape, Ticker, TickerCell};
 
 /// Everything about one symbol. Its shard is the only writer.
 #[derive(Debug)]
@@ -39,11 +39,12 @@ pub struct SymbolState {
     pub(super) klines: [KlineTopic; 10],
     pub(super) trades: Interest,
     book_cell: Cell<BookSnapshot>,
-    ticker_cell: Cell<TickerSnapshot>,
+    ticker_cell: TickerCell,
     touched: Touched,
     view: TickerView,
     view_is_old: Old,
-    version: u64,
+    /// The same of what others see.
+    published_is_old: Old,
     counts: SymbolCounts,
 }
 
@@ -122,11 +123,11 @@ impl SymbolState {
             klines: Interval::ALL.map(|interval| KlineTopic::new(interval, config.kline_window)),
             trades: Interest::default(),
             book_cell: Cell::default(),
-            ticker_cell: Cell::default(),
+            ticker_cell: TickerCell::default(),
             touched: Touched::default(),
             view: TickerView::default(),
             view_is_old: Old::Whole,
-            version: 0,
+            published_is_old: Old::Whole,
             counts: SymbolCounts::default(),
         }
     }
@@ -156,19 +157,6 @@ impl SymbolState {
         &self.name
     }
 
-    /// Its statistics as they stand.
-    pub fn ticker(&mut self) -> &TickerView {
-        let old = std::mem::take(&mut self.view_is_old);
-        let (book, view) = (&self.book, &mut self.view);
-        match old {
-            Old::Nothing => return view,
-            Old::Best => self.ticker.fill_best(book.scale(), book.best(), book.last_update_id(), view),
-            Old::Whole => self.ticker.fill(book.scale(), book.best(), book.last_update_id(), view),
-        }
-        view.time = view.time.max(book.time());
-        view
-    }
-
     pub(super) fn cells(&self) -> SymbolCells {
         SymbolCells { book: self.book_cell.reader(), ticker: self.ticker_cell.reader() }
     }
@@ -186,13 +174,7 @@ impl SymbolState {
             self.book_cell.publish(|snapshot| snapshot.fill(book));
         }
         if touched.ticker {
-            self.version += 1;
-            self.ticker();
-            let (view, version) = (&self.view, self.version);
-            self.ticker_cell.publish(|snapshot| {
-                snapshot.view.clone_from(view);
-                snapshot.version = version;
-            });
+            self.publish_ticker();
         }
     }
 
@@ -363,7 +345,8 @@ impl SymbolState {
         if scale == before {
             return false;
         }
-        (self.touched.book, self.view_is_old) = (true, Old::Whole);
+        self.touched.book = true;
+        (self.view_is_old, self.published_is_old) = (Old::Whole, Old::Whole);
         if scale > before {
             self.ticker.rescale(before, scale);
             self.bars.rescale(before, scale);
@@ -393,6 +376,7 @@ pub(super) fn view(flush: &Flush) -> BookView<'_> {
         bids: &flush.bids,
         asks: &flush.asks,
         first_update_id: flush.first_update_id,
+        previous_update_id: flush.previous_update_id,
         last_update_id: flush.last_update_id,
         time: flush.time,
         checksum: flush.checksum,

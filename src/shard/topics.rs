@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::Interest;
 use crate::coalesce::Throttle;
-use crate::market::{Interval, Millis, Speed};
+use crate::market::{Bar, BarKind, Interval, Millis, Speed, Total};
+use crate::state::Series;
 
 /// A topic of which only the newest state counts.
 #[derive(Debug)]
@@ -12,11 +13,13 @@ pub(super) struct LatestTopic {
     pub(super) interest: Interest,
     pub(super) throttle: Throttle,
     pub(super) seq: u64,
+    /// The last price that was told, where the topic has one.
+    pub(super) price: Option<Total>,
 }
 
 impl LatestTopic {
     pub(super) fn new(window: Millis) -> LatestTopic {
-        LatestTopic { interest: Interest::default(), throttle: Throttle::new(window), seq: 0 }
+        LatestTopic { interest: Interest::default(), throttle: Throttle::new(window), seq: 0, price: None }
     }
 
     /// The number of the picture that a new subscriber gets.
@@ -41,13 +44,16 @@ pub(super) struct KlineTopic {
     pub(super) latest: LatestTopic,
     /// The numbers of the closed bars that are kept, oldest first.
     closes: VecDeque<u64>,
-    /// The number of the newest closed bar that is no longer kept.
+    /// The numbers of corrections, each with its bar's open time, oldest first.
+    corrections: VecDeque<(u64, Millis)>,
+    /// The number of the newest close or correction that is no longer kept.
     forgotten: u64,
 }
 
 impl KlineTopic {
     pub(super) fn new(interval: Interval, window: Millis) -> KlineTopic {
-        KlineTopic { interval, latest: LatestTopic::new(window), closes: VecDeque::new(), forgotten: 0 }
+        let (closes, corrections) = (VecDeque::new(), VecDeque::new());
+        KlineTopic { interval, latest: LatestTopic::new(window), closes, corrections, forgotten: 0 }
     }
 
     /// Numbers a bar that closed just now; `kept` of them are kept with it.
@@ -55,15 +61,45 @@ impl KlineTopic {
         self.latest.seq += 1;
         self.closes.push_back(self.latest.seq);
         while self.closes.len() > kept {
-            self.forgotten = self.closes.pop_front().unwrap_or(self.forgotten);
+            let oldest = self.closes.pop_front().unwrap_or(0);
+            self.forgotten = self.forgotten.max(oldest);
         }
         self.latest.seq
     }
 
-    /// The numbers of the bars that closed after `seq`, oldest first; `None` when some of them are
-    /// no longer kept, or `seq` was never given out.
-    pub(super) fn closed_after(&self, seq: u64) -> Option<Vec<u64>> {
-        let known = self.forgotten <= seq && seq <= self.latest.seq;
-        known.then(|| self.closes.iter().copied().filter(|&close| close > seq).collect())
+    /// Numbers a correction of the closed bar that opened at `open_time`; `kept` of them are kept.
+    pub(super) fn correct(&mut self, open_time: Millis, kept: usize) -> u64 {
+        self.latest.seq += 1;
+        self.corrections.push_back((self.latest.seq, open_time));
+        while self.corrections.len() > kept {
+            let oldest = self.corrections.pop_front().map_or(0, |(seq, _)| seq);
+            self.forgotten = self.forgotten.max(oldest);
+        }
+        self.latest.seq
+    }
+
+    /// The closes and corrections after `seq` in order, each with its number and its bar as it is
+    /// now; `None` when some of them are no longer kept, or `seq` was never given out.
+    ///
+    /// A bar is told once: not corrected where its close was missed as well, and only as it was
+    /// corrected last.
+    pub(super) fn missed<'a>(&self, seq: u64, series: &Series<'a>) -> Option<Vec<(u64, &'a Bar, BarKind)>> {
+        if !(self.forgotten..=self.latest.seq).contains(&seq) {
+            return None;
+        }
+        let closes = self.closes.iter().copied().filter(|&close| close > seq);
+        let skipped = series.closed().len().saturating_sub(closes.clone().count());
+        let mut missed: Vec<_> =
+            closes.zip(series.closed().skip(skipped)).map(|(seq, bar)| (seq, bar, BarKind::Closed)).collect();
+        let first_closed = missed.first().map_or(Millis::MAX, |(_, bar, _)| bar.open_time);
+        for (at, &(number, open_time)) in self.corrections.iter().enumerate() {
+            let again = || self.corrections.range(at + 1..).any(|(_, later)| *later == open_time);
+            if number > seq && open_time < first_closed && !again() {
+                let bar = series.closed().find(|bar| bar.open_time == open_time)?;
+                missed.push((number, bar, BarKind::Correction));
+            }
+        }
+        missed.sort_unstable_by_key(|(number, ..)| *number);
+        Some(missed)
     }
 }

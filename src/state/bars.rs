@@ -1,17 +1,27 @@
 //! A symbol's bars: open, high, low, close and volumes of ten intervals, in progress and closed.
 
+mod timed;
+
 use std::collections::VecDeque;
 
+use self::timed::Timed;
 use crate::market::{Bar, Interval, Millis, Price, Scale, Total};
 
 /// The bars of all intervals.
 ///
 /// A bar closes with the first trade of a later interval, or when [`Bars::advance`] is told that its
 /// time is over. Intervals without a trade give flat bars at the last price.
+///
+/// A trade like the one before it (nearly every trade) touches the open minute alone: longer bars
+/// take it in when something else happens to them, or when somebody looks.
 #[derive(Debug)]
 pub struct Bars {
-    series: [Series; Interval::ALL.len()],
+    rows: [Row; Interval::ALL.len()],
     fed_by_trades: bool,
+    /// Trades of the open minute that the longer bars in progress have yet to take in.
+    pending: Timed,
+    /// The open minute lies within every longer bar in progress.
+    nested: bool,
 }
 
 /// What happened to a bar, in the order in which clients must hear it.
@@ -47,22 +57,34 @@ impl Bars {
     /// quiet intervals at once (a longer silence is left as a hole).
     pub fn new(kept: usize, most_flat: usize) -> Bars {
         Bars {
-            series: Interval::ALL.map(|interval| Series::new(interval, kept, most_flat)),
+            rows: Interval::ALL.map(|interval| Row::new(interval, kept, most_flat)),
             fed_by_trades: false,
+            pending: Timed::NOTHING,
+            nested: false,
         }
     }
 
     /// Takes a trade in.
     pub fn trade(&mut self, trade: &Traded, report: &mut impl FnMut(BarChange<'_>)) {
+        if self.nested
+            && let Some(minute) = &mut self.rows[0].open
+            && minute.spans(trade.time)
+        {
+            minute.trade(trade);
+            self.pending.trade(trade);
+            return Interval::ALL.into_iter().for_each(|interval| report(BarChange::Open(interval)));
+        }
         if !self.fed_by_trades {
             // Bars that the venue told so far stay as history; the one in progress begins anew,
             // because nobody can tell which of its trades the venue's bar already held.
             self.fed_by_trades = true;
-            self.series.iter_mut().for_each(Series::forget_open);
+            self.rows.iter_mut().for_each(Row::forget_open);
         }
-        for series in &mut self.series {
-            series.trade(trade, report);
+        self.settle();
+        for row in &mut self.rows {
+            row.trade(trade, report);
         }
+        self.nested = self.is_nested();
     }
 
     /// Takes a bar of the venue's own in, for symbols without a trade stream; `false` where there
@@ -77,9 +99,9 @@ impl Bars {
         if self.fed_by_trades {
             return false;
         }
-        for series in &mut self.series {
-            if series.interval == interval || interval == Interval::M1 {
-                series.source_bar(bar, closed, report);
+        for row in &mut self.rows {
+            if row.interval == interval || interval == Interval::M1 {
+                row.source_bar(bar, closed, report);
             }
         }
         true
@@ -91,23 +113,64 @@ impl Bars {
         if !self.fed_by_trades {
             return;
         }
-        for series in &mut self.series {
-            series.advance(now, report);
+        self.settle();
+        for row in &mut self.rows {
+            row.advance(now, report);
         }
+        self.nested = self.is_nested();
     }
 
     /// The bars of one interval.
-    pub fn series(&self, interval: Interval) -> &Series {
-        &self.series[interval as usize]
+    pub fn series(&self, interval: Interval) -> Series<'_> {
+        let row = &self.rows[interval as usize];
+        let mut open = row.open;
+        if let Some(open) = open.as_mut().filter(|_| interval != Interval::M1) {
+            open.take_in(&self.pending);
+        }
+        Series { row, open: open.map(|open| open.bar) }
     }
 
     /// All prices at a larger scale from now on.
     pub fn rescale(&mut self, from: Scale, to: Scale) {
         let factor = from.factor_to(to);
-        for series in &mut self.series {
-            series.closed.iter_mut().chain(&mut series.open).for_each(|timed| timed.bar.rescale(factor));
-            series.settled.iter_mut().for_each(|bar| bar.rescale(factor));
+        self.settle();
+        for row in &mut self.rows {
+            row.closed.iter_mut().chain(&mut row.open).for_each(|timed| timed.bar.rescale(factor));
+            row.settled.iter_mut().for_each(|bar| bar.rescale(factor));
         }
+    }
+
+    /// Lets the longer bars in progress take in what they lack.
+    fn settle(&mut self) {
+        let pending = std::mem::replace(&mut self.pending, Timed::NOTHING);
+        if pending.bar.trades > 0 {
+            self.rows[1..].iter_mut().flat_map(|row| &mut row.open).for_each(|open| open.take_in(&pending));
+        }
+    }
+
+    fn is_nested(&self) -> bool {
+        let Some(minute) = self.rows[0].open.map(|open| open.bar) else { return false };
+        let within = |open: &Timed| open.spans(minute.open_time) && minute.close_time <= open.bar.close_time;
+        self.rows.iter().all(|row| row.open.as_ref().is_some_and(within))
+    }
+}
+
+/// The bars of one interval, as they stand.
+#[derive(Debug)]
+pub struct Series<'a> {
+    row: &'a Row,
+    open: Option<Bar>,
+}
+
+impl<'a> Series<'a> {
+    /// The bar in progress.
+    pub const fn open(&self) -> Option<&Bar> {
+        self.open.as_ref()
+    }
+
+    /// Closed bars that are kept, oldest first.
+    pub fn closed(&self) -> impl DoubleEndedIterator<Item = &'a Bar> + ExactSizeIterator + use<'a> {
+        self.row.closed.iter().map(|timed| &timed.bar)
     }
 }
 
@@ -115,7 +178,7 @@ impl Bars {
 ///
 /// Invariants: open times rise; the bar in progress is later than every closed one.
 #[derive(Debug)]
-pub struct Series {
+struct Row {
     interval: Interval,
     open: Option<Timed>,
     /// Of a bar that is built from the venue's shorter ones: the part of it that is final.
@@ -127,17 +190,9 @@ pub struct Series {
     most_flat: usize,
 }
 
-/// A bar and when its first and last trade happened, so that late trades find their place.
-#[derive(Clone, Copy, Debug)]
-struct Timed {
-    bar: Bar,
-    first: Millis,
-    last: Millis,
-}
-
-impl Series {
-    const fn new(interval: Interval, kept: usize, most_flat: usize) -> Series {
-        Series {
+impl Row {
+    const fn new(interval: Interval, kept: usize, most_flat: usize) -> Row {
+        Row {
             interval,
             open: None,
             settled: None,
@@ -148,20 +203,10 @@ impl Series {
         }
     }
 
-    /// The bar in progress.
-    pub fn open(&self) -> Option<&Bar> {
-        self.open.as_ref().map(|timed| &timed.bar)
-    }
-
-    /// Closed bars that are kept, oldest first.
-    pub fn closed(&self) -> impl DoubleEndedIterator<Item = &Bar> + ExactSizeIterator {
-        self.closed.iter().map(|timed| &timed.bar)
-    }
-
     fn trade(&mut self, trade: &Traded, report: &mut impl FnMut(BarChange<'_>)) {
-        // Nearly every trade: no calendar is needed to see that it belongs to the bar in progress.
+        // No calendar is needed to see that it belongs to the bar in progress.
         if let Some(open) = &mut self.open
-            && (open.bar.open_time..open.bar.close_time).contains(&trade.time)
+            && open.spans(trade.time)
         {
             open.trade(trade);
             return report(BarChange::Open(self.interval));
@@ -258,78 +303,6 @@ impl Series {
 
     fn forget_open(&mut self) {
         (self.open, self.settled) = (None, None);
-    }
-}
-
-impl Timed {
-    fn begin(interval: Interval, open_time: Millis, trade: &Traded) -> Timed {
-        let mut timed = Timed::flat(interval, open_time, trade.price);
-        timed.trade(trade);
-        timed
-    }
-
-    fn flat(interval: Interval, open_time: Millis, price: Price) -> Timed {
-        let close_time = interval.close_time(open_time);
-        let bar = Bar {
-            open_time,
-            close_time,
-            open: price,
-            high: price,
-            low: price,
-            close: price,
-            ..Bar::default()
-        };
-        Timed { bar, first: Millis::MAX, last: Millis::MIN }
-    }
-
-    fn flatten(&mut self, price: Price) {
-        let bar = &mut self.bar;
-        (bar.open, bar.high, bar.low, bar.close) = (price, price, price, price);
-    }
-
-    fn trade(&mut self, trade: &Traded) {
-        if self.bar.trades == 0 {
-            self.flatten(trade.price);
-        }
-        let bar = &mut self.bar;
-        if trade.time < self.first {
-            (bar.open, self.first) = (trade.price, trade.time);
-        }
-        if trade.time >= self.last {
-            (bar.close, self.last) = (trade.price, trade.time);
-        }
-        bar.high = bar.high.max(trade.price);
-        bar.low = bar.low.min(trade.price);
-        bar.trades += trade.count;
-        bar.volume.add(trade.volume);
-        bar.quote_volume.add(trade.quote_volume);
-        if trade.taker_bought {
-            bar.taker_volume.add(trade.volume);
-            bar.taker_quote_volume.add(trade.quote_volume);
-        }
-    }
-}
-
-impl Bar {
-    /// This bar and the one right after it as one.
-    fn followed_by(&self, next: &Bar) -> Bar {
-        let mut whole = *self;
-        whole.close_time = next.close_time;
-        whole.high = self.high.max(next.high);
-        whole.low = self.low.min(next.low);
-        whole.close = next.close;
-        whole.trades += next.trades;
-        whole.volume.add(next.volume);
-        whole.quote_volume.add(next.quote_volume);
-        whole.taker_volume.add(next.taker_volume);
-        whole.taker_quote_volume.add(next.taker_quote_volume);
-        whole
-    }
-
-    fn rescale(&mut self, factor: i64) {
-        for price in [&mut self.open, &mut self.high, &mut self.low, &mut self.close] {
-            price.0 = price.0.saturating_mul(factor);
-        }
     }
 }
 
@@ -438,58 +411,61 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn bars_are_what_a_recomputation_gives(
-            steps in proptest::collection::vec((0_i64..90_000, -30_000_i64..1, 1_i64..50, 1_i64..9), 1..80),
-            by_clock: bool,
-        ) {
-            let mut bars = Bars::new(10_000, 10_000);
-            let mut closed_of = BTreeMap::<(usize, Millis), u32>::new();
-            let mut now = 60_000;
-            let mut all = Vec::new();
-            for (forward, late, price, units) in steps {
-                now += forward;
-                let mut last_open = [Millis::MIN; 10];
-                let mut hear = |change: BarChange<'_>| if let BarChange::Closed(interval, bar) = change {
-                    *closed_of.entry((interval as usize, bar.open_time)).or_default() += 1;
-                    assert!(bar.open_time > last_open[interval as usize], "open times rise");
-                    last_open[interval as usize] = bar.open_time;
-                };
-                if by_clock {
-                    bars.advance(now, &mut hear);
-                }
-                let time = now + late;
-                bars.trade(&traded(time, price, units), &mut hear);
-                all.push((time, price, units));
-            }
-            prop_assert!(closed_of.values().all(|&times| times == 1), "closed once");
-            let first = all[0].0;
-            for interval in [Interval::M1, Interval::M5, Interval::H1] {
-                // What came before the first bar that was opened belongs to no bar.
-                let from = interval.open_time(first);
-                let mut expected = BTreeMap::<Millis, Vec<(Millis, i64, i64)>>::new();
-                for &trade in all.iter().filter(|trade| trade.0 >= from) {
-                    expected.entry(interval.open_time(trade.0)).or_default().push(trade);
-                }
-                let series = bars.series(interval);
-                let mut last_close = None;
-                for bar in series.closed().chain(series.open()) {
-                    match expected.remove(&bar.open_time) {
-                        Some(mut trades) => {
-                            trades.sort_by_key(|trade| trade.0);
-                            let prices = trades.iter().map(|trade| trade.1);
-                            let units: i64 = trades.iter().map(|trade| trade.2).sum();
-                            let (open, close) = (trades[0].1, trades[trades.len() - 1].1);
-                            let (high, low) = (prices.clone().max().unwrap(), prices.min().unwrap());
-                            prop_assert_eq!(row(bar), (bar.open_time, [open, high, low, close], trades.len() as u64));
-                            prop_assert_eq!(bar.volume, Total::from(Decimal::new(units, 0)));
-                            last_close = Some(close);
-                        }
-                        None => prop_assert_eq!(row(bar), (bar.open_time, [last_close.unwrap(); 4], 0)),
+            #[test]
+            fn bars_are_what_a_recomputation_gives(
+                steps in proptest::collection::vec((0_i64..90_000, -30_000_i64..1, 1_i64..50, 1_i64..9), 1..80),
+                by_clock: bool,
+            ) {
+                let mut bars = Bars::new(10_000, 10_000);
+                let mut closed_of = BTreeMap::<(usize, Millis), u32>::new();
+                let mut now = 60_000;
+                let mut all = Vec::new();
+                for (forward, late, price, units) in steps {
+                    now += forward;
+                    let mut last_open = [Millis::MIN; 10];
+                    let mut hear = |change: BarChange<'_>| if let BarChange::Closed(interval, bar) = change {
+                        *closed_of.entry((interval as usize, bar.open_time)).or_default() += 1;
+                        assert!(bar.open_time > last_open[interval as usize], "open times rise");
+                        last_open[interval as usize] = bar.open_time;
+                    };
+                    if by_clock {
+                        bars.advance(now, &mut hear);
                     }
+                    let time = now + late;
+                    bars.trade(&traded(time, price, units), &mut hear);
+                    all.push((time, price, units));
+                    let of_day = bars.series(Interval::D1).open().map(|bar| bar.trades);
+                    let day = Interval::D1.open_time(now.max(time));
+    prop_assert_eq!(of_day, Some(all.iter().filter(|trade| trade.0 >= day).count() as u64));
                 }
-                prop_assert!(expected.is_empty(), "no trade is left over");
+                prop_assert!(closed_of.values().all(|&times| times == 1), "closed once");
+                let first = all[0].0;
+                for interval in [Interval::M1, Interval::M5, Interval::H1] {
+                    // What came before the first bar that was opened belongs to no bar.
+                    let from = interval.open_time(first);
+                    let mut expected = BTreeMap::<Millis, Vec<(Millis, i64, i64)>>::new();
+                    for &trade in all.iter().filter(|trade| trade.0 >= from) {
+                        expected.entry(interval.open_time(trade.0)).or_default().push(trade);
+                    }
+                    let series = bars.series(interval);
+                    let mut last_close = None;
+                    for bar in series.closed().chain(series.open()) {
+                        match expected.remove(&bar.open_time) {
+                            Some(mut trades) => {
+                                trades.sort_by_key(|trade| trade.0);
+                                let prices = trades.iter().map(|trade| trade.1);
+                                let units: i64 = trades.iter().map(|trade| trade.2).sum();
+                                let (open, close) = (trades[0].1, trades[trades.len() - 1].1);
+                                let (high, low) = (prices.clone().max().unwrap(), prices.min().unwrap());
+                                prop_assert_eq!(row(bar), (bar.open_time, [open, high, low, close], trades.len() as u64));
+                                prop_assert_eq!(bar.volume, Total::from(Decimal::new(units, 0)));
+                                last_close = Some(close);
+                            }
+                            None => prop_assert_eq!(row(bar), (bar.open_time, [last_close.unwrap(); 4], 0)),
+                        }
+                    }
+                    prop_assert!(expected.is_empty(), "no trade is left over");
+                }
             }
         }
-    }
 }

@@ -157,7 +157,10 @@ impl Book {
     #[inline]
     pub fn price(&mut self, price: Decimal) -> Result<Price, BookError> {
         self.lent = true;
-        self.fit_price(price)
+        let before = self.scale;
+        let fitted = self.fit_price(price);
+        self.counts.off_tick += u64::from(self.tick.is_some() && self.scale != before);
+        fitted
     }
 
     #[inline]
@@ -291,9 +294,6 @@ impl Book {
             return false;
         }
         self.counts.rescaled += u64::from(self.status != BookStatus::Empty);
-        if self.tick.is_some() {
-            self.counts.off_tick += 1;
-        }
         self.scale = to;
         true
     }
@@ -359,7 +359,7 @@ mod tests {
         book.apply(&change(BookKind::Snapshot, &[("1.05", "1"), ("1.03", "1")], &[("1.101", "1")]), |_| {})
             .unwrap();
         assert_eq!(shown(&book, Side::Bid), ["1.050 x 1", "1.030 x 1"]);
-        assert_eq!(book.counts().off_tick, 3);
+        assert_eq!(book.counts().off_tick, 2);
     }
 
     #[test]

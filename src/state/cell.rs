@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::{Book, BookStatus};
-use crate::market::{Level, Millis, Scale, Side, SymbolId, TickerView};
+use super::{Book, BookStatus, PublishedTicker};
+use crate::market::{Level, Millis, Scale, Side, SymbolId};
 
 /// The writing end of a published value. Not `Clone`: one writer is what keeps values in order.
 ///
@@ -118,22 +118,13 @@ impl Default for BookSnapshot {
     }
 }
 
-/// A symbol's statistics at one moment.
-#[derive(Debug, Default)]
-pub struct TickerSnapshot {
-    /// The statistics.
-    pub view: TickerView,
-    /// Rises with each publication; 0 when nothing is known yet.
-    pub version: u64,
-}
-
 /// The reading ends of one symbol.
 #[derive(Clone, Debug)]
 pub struct SymbolCells {
     /// Its book.
     pub book: Published<BookSnapshot>,
     /// Its ticker.
-    pub ticker: Published<TickerSnapshot>,
+    pub ticker: PublishedTicker,
 }
 
 /// The reading ends of all symbols, whichever shard writes them.

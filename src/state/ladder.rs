@@ -1,5 +1,6 @@
 //! One side of a book.
 
+use super::block::Block;
 use crate::market::{Level, Price, Quantity, Scale, Side};
 
 /// The resting quantity at each price on one side of a book.
@@ -16,12 +17,15 @@ use crate::market::{Level, Price, Quantity, Scale, Side};
 #[derive(Clone, Debug)]
 pub struct Ladder {
     side: Side,
-    blocks: Vec<Vec<Level>>,
+    blocks: Vec<Block>,
     /// Of each block the key of its worst level, for the search.
     worst: Vec<i64>,
     length: usize,
+    /// The block that was changed last: venues tell levels in order, so that the next one is often
+    /// in there, too.
+    recent: usize,
     /// Blocks without levels, to be filled again.
-    free: Vec<Vec<Level>>,
+    free: Vec<Block>,
     /// The levels of a [`Ladder::replace`], in order.
     sorted: Vec<Level>,
 }
@@ -34,6 +38,7 @@ impl Ladder {
             blocks: Vec::new(),
             worst: Vec::new(),
             length: 0,
+            recent: 0,
             free: Vec::new(),
             sorted: Vec::new(),
         }
@@ -42,20 +47,21 @@ impl Ladder {
     /// Sets the quantity at `price`, and returns what stood there before (zero: nothing).
     #[inline]
     pub fn set(&mut self, price: Price, quantity: Quantity) -> Quantity {
-        let key = self.key(price);
-        let block = self.block_of(key);
+        let key = key(self.side, price);
+        let block = if self.is_in(self.recent, key) { self.recent } else { self.block_of(key) };
+        self.recent = block;
         let before = match self.blocks.get_mut(block) {
             None if quantity.is_zero() => Quantity::ZERO,
             None => {
-                self.append(Level { price, quantity });
+                self.append(key, quantity);
                 Quantity::ZERO
             }
-            Some(levels) => match find(levels, self.side, key) {
+            Some(levels) => match levels.find(key) {
                 Ok(at) if quantity.is_zero() => self.remove(block, at),
-                Ok(at) => std::mem::replace(&mut levels[at].quantity, quantity),
+                Ok(at) => levels.replace(at, quantity),
                 Err(_) if quantity.is_zero() => Quantity::ZERO,
                 Err(at) => {
-                    levels.insert(at, Level { price, quantity });
+                    levels.insert(at, key, quantity);
                     self.length += 1;
                     if levels.len() == BLOCK {
                         self.split(block);
@@ -86,9 +92,9 @@ impl Ladder {
         self.clear();
         // Half full: the levels that come between them find room.
         for levels in sorted.chunks(BLOCK / 2) {
-            let mut block = self.free.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
-            block.extend_from_slice(levels);
-            self.worst.push(levels.last().map_or(0, |level| self.key(level.price)));
+            let mut block = self.free_block();
+            levels.iter().for_each(|level| block.push(key(side, level.price), level.quantity));
+            self.worst.extend(block.worst());
             self.blocks.push(block);
         }
         self.length = sorted.len();
@@ -99,20 +105,21 @@ impl Ladder {
     /// What stands at `price`; zero where nothing does.
     #[inline]
     pub fn quantity(&self, price: Price) -> Quantity {
-        let key = self.key(price);
+        let key = key(self.side, price);
         let Some(levels) = self.blocks.get(self.block_of(key)) else { return Quantity::ZERO };
-        find(levels, self.side, key).map_or(Quantity::ZERO, |at| levels[at].quantity)
+        levels.find(key).map_or(Quantity::ZERO, |at| levels.quantities()[at])
     }
 
     /// The best level.
     #[inline]
     pub fn best(&self) -> Option<Level> {
-        self.blocks.first()?.first().copied()
+        let (key, quantity) = self.blocks.first()?.iter().next()?;
+        Some(level(self.side, key, quantity))
     }
 
     /// All levels, best first.
     pub fn iter(&self) -> impl Iterator<Item = Level> + '_ {
-        self.blocks.iter().flatten().copied()
+        self.blocks.iter().flat_map(Block::iter).map(|(key, quantity)| level(self.side, key, quantity))
     }
 
     /// Puts the best `depth` levels into `top`, best first, in place of what is there.
@@ -121,10 +128,10 @@ impl Ladder {
         top.clear();
         for block in &self.blocks {
             let wanted = depth - top.len();
+            top.extend(block.iter().take(wanted).map(|(key, quantity)| level(self.side, key, quantity)));
             if wanted <= block.len() {
-                return top.extend_from_slice(&block[..wanted]);
+                return;
             }
-            top.extend_from_slice(block);
         }
     }
 
@@ -138,6 +145,12 @@ impl Ladder {
         self.length == 0
     }
 
+    /// How many blocks it has memory for, in use or not: it takes more only where it never had so
+    /// many at once.
+    pub const fn blocks(&self) -> usize {
+        self.blocks.len() + self.free.len()
+    }
+
     /// Which side this is.
     pub const fn side(&self) -> Side {
         self.side
@@ -148,8 +161,10 @@ impl Ladder {
         while self.length > most {
             let block = self.blocks.len() - 1;
             let at = self.blocks[block].len() - 1;
-            removed(self.blocks[block][at]);
-            self.remove(block, at);
+            if let Some(&worst) = self.worst.last() {
+                let quantity = self.remove(block, at);
+                removed(level(self.side, worst, quantity));
+            }
         }
     }
 
@@ -171,16 +186,22 @@ impl Ladder {
     }
 
     fn each_price(&mut self, change: impl Fn(&mut Price)) {
-        self.blocks.iter_mut().flatten().for_each(|level| change(&mut level.price));
+        let side = self.side;
         for block in 0..self.blocks.len() {
+            self.blocks[block].each_key(|held| {
+                let mut price = price_of(side, *held);
+                change(&mut price);
+                *held = key(side, price);
+            });
             self.note_worst(block);
         }
     }
 
-    /// The price as a number that is smaller the better it is.
+    /// Whether `key` is in that block, or belongs into it.
     #[inline]
-    const fn key(&self, price: Price) -> i64 {
-        key(self.side, price)
+    fn is_in(&self, block: usize, key: i64) -> bool {
+        let ends_before = |block: usize| self.worst.get(block).is_none_or(|&worst| worst < key);
+        !ends_before(block) && (block == 0 || ends_before(block - 1))
     }
 
     /// The block that holds `key`, or that it belongs into: the first that does not end before it;
@@ -194,22 +215,24 @@ impl Ladder {
     }
 
     /// Puts a level behind all others.
-    fn append(&mut self, level: Level) {
-        match self.blocks.last_mut().filter(|block| block.len() + 1 < BLOCK) {
-            Some(block) => block.push(level),
-            None => {
-                let mut block = self.free.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
-                block.push(level);
-                self.blocks.push(block);
-                self.worst.push(0);
-            }
+    fn append(&mut self, key: i64, quantity: Quantity) {
+        if self.blocks.last().is_none_or(|block| block.len() + 1 >= BLOCK) {
+            let block = self.free_block();
+            self.blocks.push(block);
+            self.worst.push(key);
         }
+        let last = self.blocks.len() - 1;
+        self.blocks[last].push(key, quantity);
         self.length += 1;
-        self.note_worst(self.blocks.len() - 1);
+        self.note_worst(last);
+    }
+
+    fn free_block(&mut self) -> Block {
+        self.free.pop().unwrap_or_else(|| Block::with_room_for(BLOCK))
     }
 
     fn remove(&mut self, block: usize, at: usize) -> Quantity {
-        let removed = self.blocks[block].remove(at);
+        let (_, removed) = self.blocks[block].remove(at);
         self.length -= 1;
         if self.blocks[block].is_empty() {
             self.worst.remove(block);
@@ -221,7 +244,7 @@ impl Ladder {
             }
             self.join_next(block);
         }
-        removed.quantity
+        removed
     }
 
     /// Takes the next block's levels in where the two are nearly empty, so that a book that moved
@@ -231,15 +254,15 @@ impl Ladder {
         if together.is_some_and(|together| together <= BLOCK / 4) {
             let mut next = self.blocks.remove(block + 1);
             self.worst.remove(block + 1);
-            self.blocks[block].append(&mut next);
+            next.move_from(0, &mut self.blocks[block]);
             self.free.push(next);
             self.note_worst(block);
         }
     }
 
     fn split(&mut self, block: usize) {
-        let mut second = self.free.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
-        second.extend(self.blocks[block].drain(BLOCK / 2..));
+        let mut second = self.free_block();
+        self.blocks[block].move_from(BLOCK / 2, &mut second);
         self.blocks.insert(block + 1, second);
         self.worst.insert(block + 1, 0);
         self.note_worst(block);
@@ -247,8 +270,8 @@ impl Ladder {
     }
 
     fn note_worst(&mut self, block: usize) {
-        if let Some(level) = self.blocks[block].last() {
-            self.worst[block] = key(self.side, level.price);
+        if let Some(worst) = self.blocks[block].worst() {
+            self.worst[block] = worst;
         }
     }
 
@@ -288,20 +311,21 @@ impl Ladder {
     }
 
     fn invariants_hold(&self) -> bool {
-        self.length == self.blocks.iter().map(Vec::len).sum::<usize>() && self.holds(0..self.blocks.len())
+        self.length == self.blocks.iter().map(Block::len).sum::<usize>() && self.holds(0..self.blocks.len())
     }
 
     fn holds(&self, blocks: std::ops::Range<usize>) -> bool {
-        let levels = || self.blocks[blocks.clone()].iter().flatten();
-        let full = |block: &Vec<Level>| block.is_empty() || block.len() >= BLOCK;
-        let last = |block: &Vec<Level>| block.last().map(|level| self.key(level.price));
+        let levels = || self.blocks[blocks.clone()].iter().flat_map(Block::iter);
+        let wrong = |block: &Block| {
+            block.is_empty() || block.len() >= BLOCK || block.quantities().len() != block.keys().len()
+        };
         self.blocks.len() == self.worst.len()
-            && levels().is_sorted_by(|a, b| self.key(a.price) < self.key(b.price))
-            && levels().all(|level| !level.quantity.is_zero())
-            && !self.blocks[blocks.clone()].iter().any(full)
+            && levels().is_sorted_by(|(a, _), (b, _)| a < b)
+            && levels().all(|(_, quantity)| !quantity.is_zero())
+            && !self.blocks[blocks.clone()].iter().any(wrong)
             && self.blocks[blocks.clone()]
                 .iter()
-                .map(last)
+                .map(Block::worst)
                 .eq(self.worst[blocks].iter().map(|key| Some(*key)))
     }
 }
@@ -316,19 +340,22 @@ const fn key(side: Side, price: Price) -> i64 {
     }
 }
 
+/// The price of a key.
 #[inline]
-fn find(levels: &[Level], side: Side, wanted: i64) -> Result<usize, usize> {
-    let at = match side {
-        Side::Bid => levels.partition_point(|level| !level.price.0 < wanted),
-        Side::Ask => levels.partition_point(|level| level.price.0 < wanted),
-    };
-    let found = levels.get(at).is_some_and(|level| key(side, level.price) == wanted);
-    if found { Ok(at) } else { Err(at) }
+const fn price_of(side: Side, key: i64) -> Price {
+    match side {
+        Side::Bid => Price(!key),
+        Side::Ask => Price(key),
+    }
 }
 
-/// A block is split when it has this many levels. Half a block, which is what a change moves on
-/// average, is 1.5 KB and 24 cache lines.
-const BLOCK: usize = 128;
+#[inline]
+const fn level(side: Side, key: i64, quantity: Quantity) -> Level {
+    Level { price: price_of(side, key), quantity }
+}
+
+/// A block is split when it has this many levels. Its keys are 512 bytes and eight cache lines.
+const BLOCK: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::Traded;
+use super::{Best, Traded};
 use crate::market::{
-    Bar, Decimal, Level, Millis, OfficialTicker, Price, Quantity, Quote, RawLevel, Scale, TickerView, Total,
+    Bar, Decimal, Level, Millis, OfficialTicker, Price, Quote, RawLevel, Scale, TickerView, Total,
 };
 
 /// Statistics over the last 24 hours: exactly the 1,440 minutes that end with the present one.
@@ -193,30 +193,24 @@ impl Ticker {
             trades: own.trades.unwrap_or(self.trades),
             time: self.time,
         };
-        self.fill_best(scale, book, book_update, view);
+        self.best(scale, book, book_update).put_into(view);
     }
 
-    /// As [`Ticker::fill`] where nothing but the best bid and ask is new, as after nearly every
-    /// message: the sums and their divisions stay as they are.
-    pub fn fill_best(
-        &self,
-        scale: Scale,
-        (bid, ask): (Option<Level>, Option<Level>),
-        book_update: u64,
-        view: &mut TickerView,
-    ) {
-        let at_scale = |price: Price| Total::from(price.to_decimal(scale));
-        let shown = |price: Decimal| price.at_scale(scale).map_or_else(|_| price.into(), at_scale);
+    /// The best bid and ask, which is all that is new after nearly every message. As in
+    /// [`Ticker::fill`], the quote counts where it is newer than the book.
+    pub fn best(&self, scale: Scale, (bid, ask): (Option<Level>, Option<Level>), book_update: u64) -> Best {
+        let shown =
+            |price: Decimal| price.at_scale(scale).map_or(price, |at_scale| at_scale.to_decimal(scale));
         let raw = |level: RawLevel| (shown(level.price), level.quantity);
-        let level = |level: Level| -> (Total, Quantity) { (at_scale(level.price), level.quantity) };
-        (view.bid, view.ask, view.time) = (None, None, self.time);
-        match self.quote.filter(|quote| quote.update_id > book_update || bid.is_none() && ask.is_none()) {
-            Some(quote) => (view.bid, view.ask) = (Some(raw(quote.bid)), Some(raw(quote.ask))),
+        let level = |level: Level| (level.price.to_decimal(scale), level.quantity);
+        let newer = |quote: &Quote| quote.update_id > book_update || bid.is_none() && ask.is_none();
+        let (bid, ask) = match self.quote.filter(newer) {
+            Some(quote) => (Some(raw(quote.bid)), Some(raw(quote.ask))),
             None => {
-                view.bid = bid.map(level).or(self.official.bid.map(raw));
-                view.ask = ask.map(level).or(self.official.ask.map(raw));
+                (bid.map(level).or(self.official.bid.map(raw)), ask.map(level).or(self.official.ask.map(raw)))
             }
-        }
+        };
+        Best { bid, ask, time: self.time }
     }
 
     fn advance_to(&mut self, newest: i64) {
@@ -284,6 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::market::Quantity;
 
     fn trade(time: Millis, price: i64, quantity: i64) -> Traded {
         let (price, quantity) = (Decimal::new(price, 2), Quantity::new(Decimal::new(quantity, 1)).unwrap());

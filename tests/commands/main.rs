@@ -11,6 +11,7 @@ mod raw;
 #[path = "../support/venue.rs"]
 mod venue;
 
+mod durability;
 mod record;
 mod replay;
 mod serve;

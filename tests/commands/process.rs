@@ -112,3 +112,14 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks again and again until something holds.
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
+    for _ in 0..PATIENCE.as_millis() {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("waited in vain");
+}

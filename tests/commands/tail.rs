@@ -35,6 +35,18 @@ fn it_prints_a_line_for_each_message_or_the_message_itself() {
 }
 
 #[test]
+fn a_ladder_shows_one_book_best_prices_in_the_middle() {
+    let (_server, url) = simulated();
+    let tail = Running::start(tickcast(&["tail", "--ladder", "BTCUSDT", "--url", &url]));
+    for _ in 0..3 {
+        await_line(&tail.out, "book:BTCUSDT:20:100ms");
+        let price = || await_line(&tail.out, "").split_whitespace().next().unwrap().parse::<f64>().unwrap();
+        let prices: Vec<f64> = (0..30).map(|_| price()).collect();
+        assert!(prices.is_sorted_by(|above, below| above > below), "{prices:?}");
+    }
+}
+
+#[test]
 fn it_ends_when_nobody_reads_it_and_when_it_is_interrupted() {
     let (_server, url) = simulated();
     let (reader, writer) = std::io::pipe().unwrap();
@@ -57,6 +69,7 @@ fn it_says_what_is_wrong() {
     let cases = [
         (vec!["tail", "trades:NONE", "nope", "--url", &url], vec!["no topic is left", "nope"]),
         (vec!["tail", "trades:NONE", "--url", &url, "--json"], vec!["UNKNOWN_SYMBOL"]),
+        (vec!["tail", "A", "B", "--ladder", "--url", &url], vec!["--ladder", "one topic"]),
         (vec!["tail", "x", "--url", "localhost"], vec!["--url", "ws://"]),
         (vec!["tail", "x", "--url", "ftp://localhost/"], vec!["--url", "ws://"]),
     ];

@@ -15,6 +15,7 @@ mod running;
 
 mod api;
 mod ask;
+mod metrics;
 mod openapi;
 mod page;
 mod udf;

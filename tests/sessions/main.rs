@@ -17,6 +17,8 @@ mod compression;
 mod conversation;
 mod frames;
 mod handshake;
+mod hub;
+mod private;
 mod rooms;
 mod shutdown;
 mod slow;

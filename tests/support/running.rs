@@ -65,6 +65,24 @@ impl Running {
         MarketMaker::new(id, self.sink.clone(), self.board.clone())
     }
 
+    /// Lets something happen to a symbol and waits until it has gone through the engine; `number`
+    /// rises with each call.
+    pub fn happen(&self, symbol: &str, event: Event, number: u64) {
+        let id = self.symbols.with(|table| table.id(symbol)).expect("a known symbol");
+        let mut sink = self.sink.clone();
+        sink.put(id, now(), event);
+        // A shard takes one thing after the other: what is put in behind it shows that it is through.
+        let mark = self.symbols.add("MARK").unwrap();
+        let mut change = sink.blank();
+        change.clear();
+        (change.kind, change.first_update_id, change.last_update_id) = (BookKind::Snapshot, number, number);
+        sink.put(mark, now(), Event::Book(change));
+        until("the event is through", || {
+            let cells = self.board.cells(mark);
+            cells.is_some_and(|cells| cells.book.with(|book| book.last_update_id == number))
+        });
+    }
+
     /// Begins to shut down.
     pub fn stop(&self) {
         self.stop.send_replace(true);

@@ -74,6 +74,17 @@ pub fn pong(id: Option<&str>, now: Millis) -> Frame {
     ok(id, "ping", |out| json::integer_field("ts", now, out))
 }
 
+/// The answer to a fresh token: who it is for and when it ends.
+pub fn renewed(id: Option<&str>, user: &str, expires: Option<Millis>) -> Frame {
+    ok(id, "auth", |out| {
+        json::key("user", out);
+        json::string(user, out);
+        if let Some(expires) = expires {
+            json::integer_field("expires", expires, out);
+        }
+    })
+}
+
 /// What a client is told of a message that was not acted on.
 pub fn error(refusal: &Refusal) -> Frame {
     Frame::text(160 + refusal.message.len(), |out| {

@@ -4,5 +4,6 @@ mod command;
 mod private;
 mod update;
 
-pub use command::{error, listed, pong, read, subscribed, unsubscribed};
-pub use update::{bar, encode, ticker, trade};
+pub use command::{error, listed, pong, read, renewed, subscribed, unsubscribed};
+pub use private::{event_and_data, fill};
+pub use update::{array, bar, book, encode, ticker, trade};

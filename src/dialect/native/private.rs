@@ -11,14 +11,7 @@ pub(super) fn write(body: &UpdateBody<'_>, out: &mut Vec<u8>) {
                 json::integer_field("userSeq", user_seq, out);
             }
             json::key("data", out);
-            out.extend_from_slice(b"{\"event\":");
-            json::string(event, out);
-            // The published object goes on behind our field, without being read again.
-            let fields = data.trim_start().strip_prefix('{').unwrap_or("}").trim_start();
-            if !fields.starts_with('}') {
-                out.push(b',');
-            }
-            out.extend_from_slice(fields.as_bytes());
+            event_and_data(event, data, out);
         }
         UpdateBody::PrivateSnapshot { name, items, user_seq, recovered } => {
             json::integer_field("userSeq", user_seq, out);
@@ -43,13 +36,7 @@ pub(super) fn write(body: &UpdateBody<'_>, out: &mut Vec<u8>) {
         }
         UpdateBody::Fill { symbol, side, price } => {
             json::key("data", out);
-            out.extend_from_slice(b"{\"symbol\":");
-            out.extend_from_slice(symbol.as_bytes());
-            json::key("side", out);
-            out.extend_from_slice(side.as_bytes());
-            json::key("price", out);
-            out.extend_from_slice(price.as_bytes());
-            out.push(b'}');
+            fill(symbol, side, price, out);
         }
         UpdateBody::BookSnapshot { .. }
         | UpdateBody::BookDelta { .. }
@@ -60,6 +47,29 @@ pub(super) fn write(body: &UpdateBody<'_>, out: &mut Vec<u8>) {
         | UpdateBody::Tickers { .. }
         | UpdateBody::Kline { .. } => {}
     }
+}
+
+/// Appends somebody's fill; all three are JSON texts already.
+pub fn fill(symbol: &str, side: &str, price: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"symbol\":");
+    out.extend_from_slice(symbol.as_bytes());
+    json::key("side", out);
+    out.extend_from_slice(side.as_bytes());
+    json::key("price", out);
+    out.extend_from_slice(price.as_bytes());
+    out.push(b'}');
+}
+
+/// Appends the published object with `event` as its first field.
+pub fn event_and_data(event: &str, data: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"event\":");
+    json::string(event, out);
+    // The published object goes on behind our field, without being read again.
+    let fields = data.trim_start().strip_prefix('{').unwrap_or("}").trim_start();
+    if !fields.starts_with('}') {
+        out.push(b',');
+    }
+    out.extend_from_slice(fields.as_bytes());
 }
 
 /// A strategy is one thing, all else are lists of things.

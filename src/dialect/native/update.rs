@@ -60,14 +60,18 @@ const fn kind(body: &UpdateBody<'_>) -> &'static str {
 fn write_body(update: &Update<'_>, out: &mut Vec<u8>) {
     match update.body {
         UpdateBody::Stale => {}
-        UpdateBody::BookSnapshot { book, recovered } => {
+        UpdateBody::BookSnapshot { book: one, recovered } => {
             if let Some(recovered) = recovered {
                 json::key("recovered", out);
                 out.extend_from_slice(if recovered { b"true" } else { b"false" });
             }
-            book_data(&book, update.scale, out);
+            json::key("data", out);
+            book(&one, update.scale, out);
         }
-        UpdateBody::BookDelta { book, .. } => book_data(&book, update.scale, out),
+        UpdateBody::BookDelta { book: one, .. } => {
+            json::key("data", out);
+            book(&one, update.scale, out);
+        }
         UpdateBody::Trade { trade: one, price } => {
             json::key("data", out);
             trade(one, price, update.symbol, out);
@@ -102,7 +106,8 @@ fn write_body(update: &Update<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn array<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
+/// Appends a list.
+pub fn array<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
     out.push(b'[');
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
@@ -113,8 +118,9 @@ fn array<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u
     out.push(b']');
 }
 
-fn book_data(book: &BookView<'_>, scale: Scale, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"data\":{\"bids\":");
+/// Appends a book's levels and bookkeeping.
+pub fn book(book: &BookView<'_>, scale: Scale, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"bids\":");
     json::levels(book.bids, scale, out);
     json::key("asks", out);
     json::levels(book.asks, scale, out);

@@ -9,7 +9,7 @@ use crate::market::{
     Decimal, Millis, NumberError, OfficialTicker, Quantity, Quote, RawLevel, Side, SourceBar, Trade, TradeId,
 };
 
-/// One message of a stream.
+/// One message of a stream. Symbols are as the venue names them, in UTF-8.
 #[derive(Debug)]
 pub enum Message<'a> {
     /// Levels that changed.
@@ -17,11 +17,11 @@ pub enum Message<'a> {
     /// Somebody traded.
     Trade(Print<'a>),
     /// Best bid and ask.
-    Quote(&'a str, Quote),
+    Quote(&'a [u8], Quote),
     /// A bar.
-    Bar(&'a str, Box<SourceBar>),
+    Bar(&'a [u8], Box<SourceBar>),
     /// 24 h statistics.
-    Ticker(&'a str, Box<OfficialTicker>),
+    Ticker(&'a [u8], Box<OfficialTicker>),
     /// An answer to a request.
     Answer {
         /// The request's number.
@@ -111,7 +111,7 @@ impl<'a> Message<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Diff<'a> {
     /// Whose.
-    pub symbol: &'a str,
+    pub symbol: &'a [u8],
     /// `U`.
     pub first: u64,
     /// `u`, not below `U`.
@@ -153,7 +153,7 @@ impl<'a> Diff<'a> {
         let (Some(bids), Some(asks)) = (bids, asks) else {
             return Err(FeedError::NotUnderstood { what: "depthUpdate without b or a" });
         };
-        let symbol = need(symbol, "depthUpdate without s")?;
+        let symbol = need(symbol, "depthUpdate without s")?.as_bytes();
         Ok(Diff { symbol, first, last, previous, time: time.or(event_time).unwrap_or(0), bids, asks })
     }
 }
@@ -193,7 +193,7 @@ impl<'a> Snapshot<'a> {
 #[derive(Clone, Debug)]
 pub struct Print<'a> {
     /// Whose.
-    pub symbol: &'a str,
+    pub symbol: &'a [u8],
     /// Which stream told it.
     pub stream: TradeStream,
     /// `t` or `a`: they rise, each in its own stream.
@@ -243,7 +243,7 @@ impl<'a> Print<'a> {
         let price = read_decimal(need(price, "a trade without p")?, "p")?;
         let id = need(id, "a trade without its number")?;
         let time = need(time.or(event_time), "a trade without a time")?;
-        let symbol = need(symbol, "a trade without s")?;
+        let symbol = need(symbol, "a trade without s")?.as_bytes();
         Ok(Print::of(symbol, stream, id, (price, quantity), maker, time, (first, last), market))
     }
 
@@ -252,7 +252,7 @@ impl<'a> Print<'a> {
     #[inline]
     #[allow(clippy::too_many_arguments, reason = "they are the fields of one message")]
     pub(super) fn of(
-        symbol: &'a str,
+        symbol: &'a [u8],
         stream: TradeStream,
         id: u64,
         (price, quantity): (Decimal, Quantity),
@@ -298,7 +298,7 @@ fn read_quote(body: Value<'_>) -> Result<Message<'_>, FeedError> {
         ask: read_level(need(ask, "bookTicker without a")?, need(ask_size, "bookTicker without A")?)?,
         time: time.or(event_time),
     };
-    Ok(Message::Quote(need(symbol, "bookTicker without s")?, quote))
+    Ok(Message::Quote(need(symbol, "bookTicker without s")?.as_bytes(), quote))
 }
 
 /// Appends the levels of one side.

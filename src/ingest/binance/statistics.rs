@@ -27,7 +27,7 @@ pub(super) fn read_bar(body: Value<'_>) -> Result<Message<'_>, FeedError> {
         trades: bar.field("n").and_then(Value::unsigned).ok_or(NO_BAR_FIELD)?,
         closed: bar.field("x").and_then(Value::truth).ok_or(NO_BAR_FIELD)?,
     };
-    Ok(Message::Bar(symbol, Box::new(bar)))
+    Ok(Message::Bar(symbol.as_bytes(), Box::new(bar)))
 }
 
 pub(super) fn read_ticker(body: Value<'_>) -> Result<Message<'_>, FeedError> {
@@ -58,7 +58,7 @@ pub(super) fn read_ticker(body: Value<'_>) -> Result<Message<'_>, FeedError> {
     }
     ticker.bid = bid.zip(bid_size).map(|(price, size)| read_level(price, size)).transpose()?;
     ticker.ask = ask.zip(ask_size).map(|(price, size)| read_level(price, size)).transpose()?;
-    Ok(Message::Ticker(need(symbol, "24hrTicker without s")?, Box::new(ticker)))
+    Ok(Message::Ticker(need(symbol, "24hrTicker without s")?.as_bytes(), Box::new(ticker)))
 }
 
 const NO_BAR_FIELD: FeedError =

@@ -1,10 +1,14 @@
 //! What a market's server answers, address by address: a file for each group of them.
 
 mod history;
+mod hub;
+mod metrics;
 mod native;
 mod page;
+mod publish;
 mod query;
 mod reply;
+mod socketio;
 mod status;
 mod udf;
 
@@ -20,9 +24,10 @@ use super::token::presented;
 use super::{Door, Routes};
 use crate::auth::{Grant, Tokens, audit};
 use crate::clock::Clock;
-use crate::config::{Config, Source};
+use crate::config::{Config, HubPayload, Source};
 use crate::engine::Engine;
-use crate::session::SessionLimits;
+use crate::session::hub::HubShared;
+use crate::session::{Access, SessionLimits};
 
 /// A market's engine and what its addresses are answered from.
 pub struct Market {
@@ -31,6 +36,10 @@ pub struct Market {
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
     tokens: Arc<Tokens>,
+    publish_bytes: usize,
+    hub: HubShared,
+    hub_payload: HubPayload,
+    socketio: socketio::SocketIo,
     /// Whether the page is served.
     page: bool,
 }
@@ -45,12 +54,31 @@ impl Market {
             messages_per_second: count(limits.messages_per_second),
             messages_burst: count(limits.messages_burst),
         };
-        Market { engine, session, needs_data: config.source != Source::None, tokens, page: config.page }
+        let symbols = engine.symbols().clone();
+        let socketio = socketio::SocketIo::new(config, &engine, engine.accounts().clone(), tokens.clone());
+        let hub = HubShared { symbols, limits: session, tokens: tokens.clone(), status: Arc::default() };
+        Market {
+            engine,
+            session,
+            needs_data: config.source != Source::None,
+            tokens,
+            publish_bytes: config.publish.bytes.get(),
+            hub,
+            hub_payload: config.hub_payload,
+            socketio,
+            page: config.page,
+        }
     }
 
     /// The engine, to be shut down when nothing is answered any more.
     pub fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// What who came with this grant may hear.
+    fn access(&self, grant: Option<Grant>) -> Access {
+        let (accounts, rooms) = (self.engine.accounts().clone(), self.engine.rooms().clone());
+        Access::new(accounts, rooms, self.tokens.clone(), grant)
     }
 
     /// Who asks. No token is nobody; a wrong one is refused, never treated as none.
@@ -70,12 +98,25 @@ impl Market {
 }
 
 impl Routes for Market {
+    fn each_second(&self, door: &Arc<Door>) {
+        self.socketio.tell_count(door, Clock::start().now());
+    }
+
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/v1/ws") => self.native(request, peer, door),
             (&Method::GET, "/healthz") => self.health(),
             (&Method::GET, "/readyz") => self.readiness(door),
-            (_, "/v1/ws" | "/healthz" | "/readyz") => wrong_method("GET"),
+            (&Method::POST, "/publish") => self.publish(request, peer).await,
+            (_, "/publish") => wrong_method("POST"),
+            (&Method::GET, "/ws") => self.hub(request, peer, door),
+            (&Method::GET, "/ws/status") => self.hub_status(),
+            (&Method::GET, "/metrics") => self.metrics(door),
+            (_, "/socket.io/") => self.socketio.answer(request, peer, door).await,
+            (&Method::GET, "/stats") => self.stats(&request, peer),
+            (_, "/v1/ws" | "/healthz" | "/readyz" | "/metrics" | "/ws" | "/ws/status" | "/stats") => {
+                wrong_method("GET")
+            }
             (_, path) if path.starts_with("/api/v1/") || path.starts_with("/udf/") => {
                 // Public, but a wrong token is told so here as everywhere.
                 match self.grant(&request, peer, "history") {
@@ -93,9 +134,11 @@ impl Routes for Market {
 
 fn not_found(page: bool) -> Answer {
     let message = match page {
-        true => "there are / (a page), /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here",
+        true => {
+            "there are / (a page), /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /metrics, /healthz and /readyz here"
+        }
         false => {
-            "there are /v1/ws (WebSocket), /api/v1/…, /udf/…, /healthz and /readyz here; page = true serves a page"
+            "there are /v1/ws and /ws (WebSocket), /api/v1/…, /udf/…, /metrics, /healthz and /readyz here; page = true serves a page"
         }
     };
     error(StatusCode::NOT_FOUND, "NOT_FOUND", message)

@@ -14,11 +14,14 @@ use crate::session::Native;
 
 impl Market {
     pub(super) fn native(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {
-        if let Err(refusal) = self.grant(&request, peer, "/v1/ws") {
-            return refusal;
-        }
+        let grant = match self.grant(&request, peer, "/v1/ws") {
+            Ok(grant) => grant,
+            Err(refusal) => return refusal,
+        };
+        let access = self.access(grant);
         let (symbols, limits) = (self.engine.symbols().clone(), self.session);
-        let conversation: MakeConversation = Box::new(move |now| Box::new(Native::new(symbols, limits, now)));
+        let conversation: MakeConversation =
+            Box::new(move |now| Box::new(Native::new(symbols, limits, access, now)));
         door.websocket(request, peer, conversation)
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Times are whole seconds and prices are numbers here, because that is what the library reads.
 
-use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
@@ -146,7 +145,7 @@ fn history(past: &PastBars) -> Vec<u8> {
 /// The server's time in seconds, as plain text.
 fn time() -> Answer {
     let now: Millis = Clock::start().now();
-    let mut answer = Response::new(Content::from(Bytes::from((now / SECOND).to_string())));
+    let mut answer = Response::new(Content::from((now / SECOND).to_string()));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer

@@ -99,7 +99,12 @@ impl<'a> Packet<'a> {
         {
             return Err(Malformed::InvalidPayload);
         }
-        Ok(Packet { kind, attachments, namespace, id: id.trim_matches(is_space).parse().ok(), data })
+        // Spaces alone are a number too: zero.
+        let id = match id.trim_matches(is_space) {
+            "" => (!id.is_empty()).then_some(0),
+            digits => digits.parse().ok(),
+        };
+        Ok(Packet { kind, attachments, namespace, id, data })
     }
 
     /// Checks the places that a packet with attachments leaves for them.
@@ -262,7 +267,7 @@ mod tests {
             ("1/ws,", Packet { namespace: "/ws", ..packet(Kind::Disconnect) }),
             ("2[\"a\",1]", event),
             ("2/ws,456[\"a\",1]", Packet { namespace: "/ws", id: Some(456), ..event }),
-            ("2 [\"a\",1]", event),
+            ("2 [\"a\",1]", Packet { id: Some(0), ..event }),
             ("2[7]", Packet { data: Some("[7]"), ..event }),
             ("2", packet(Kind::Event)),
             ("52-789[\"a\",1]", Packet { attachments: 2, id: Some(789), ..event }),

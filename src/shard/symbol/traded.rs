@@ -123,8 +123,7 @@ impl SymbolState {
             }
             BarChange::Corrected(interval, bar) => {
                 let kline = &mut klines[interval as usize];
-                kline.latest.seq += 1;
-                let seq = kline.latest.seq;
+                let seq = kline.correct(bar.open_time, turn.config.bars_kept);
                 send_bar(kline, names, seq, bar, BarKind::Correction, turn);
             }
         });

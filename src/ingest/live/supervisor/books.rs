@@ -80,6 +80,7 @@ impl Supervisor {
         };
         if taken {
             self.counters.snapshots_taken.one();
+            tracing::debug!(path, "a book begins");
             self.resync.done(symbol);
         } else {
             self.resync.failed(symbol, now, &mut self.random);

@@ -1,0 +1,113 @@
+//! The ledger's thread: takes what has come, shares one wait for the disk among all of it, answers.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Select};
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::Ledger;
+use super::record::{Item, Outcome};
+use crate::clock::{Clock, FineClock};
+use crate::engine::shard::WorkerOutlet;
+use crate::fanout::ShardCommand;
+use crate::market::Millis;
+
+/// What the ledger is told.
+pub(in crate::engine) enum LedgerInput {
+    /// Publications, and who waits for what becomes of them.
+    Publish(Vec<Item>, oneshot::Sender<Vec<Outcome>>),
+    /// Nothing more will come.
+    Stop,
+}
+
+/// The ledger and its ends of the queues.
+pub(in crate::engine) struct LedgerThread {
+    pub(in crate::engine) ledger: Ledger,
+    pub(in crate::engine) inputs: Receiver<LedgerInput>,
+    pub(in crate::engine) commands: Receiver<ShardCommand>,
+    pub(in crate::engine) out: WorkerOutlet,
+    pub(in crate::engine) fine: FineClock,
+}
+
+impl LedgerThread {
+    /// Takes turns until it is told to stop. What was put in before is still recorded.
+    pub(in crate::engine) fn run(mut self) {
+        let mut clock = Clock::start();
+        let mut swept = clock.now();
+        loop {
+            self.wait();
+            let (now, began) = (clock.now(), self.fine.now());
+            for command in self.commands.try_iter().take(TURN) {
+                match command {
+                    ShardCommand::Join(join) => self.ledger.join(now, &join, &mut self.out),
+                    ShardCommand::Leave(leave) => self.ledger.leave(leave),
+                    // Nobody asks the ledger for markets.
+                    ShardCommand::Bars(..) | ShardCommand::Trades(..) => {}
+                }
+            }
+            let is_over = self.publish(now);
+            self.out.end_turn(began);
+            if is_over {
+                return;
+            }
+            if now - swept >= SWEEP {
+                swept = if self.forget(now) { swept } else { now };
+            }
+        }
+    }
+
+    /// Records all that has come in one transaction; whether there is nothing more to come.
+    fn publish(&mut self, now: Millis) -> bool {
+        let (mut items, mut waiting) = (Vec::new(), Vec::new());
+        let mut is_over = false;
+        for input in self.inputs.try_iter() {
+            match input {
+                LedgerInput::Publish(more, answer) => {
+                    waiting.push((more.len(), answer));
+                    items.extend(more);
+                }
+                LedgerInput::Stop => is_over = true,
+            }
+            if items.len() >= GROUP {
+                break;
+            }
+        }
+        if !items.is_empty() {
+            let mut outcomes = self.ledger.publish(now, &items, &mut self.out).into_iter();
+            for (count, answer) in waiting {
+                // Who has gone meanwhile needs no answer: what it published counts all the same.
+                let _ = answer.send(outcomes.by_ref().take(count).collect());
+            }
+        }
+        is_over
+    }
+
+    fn forget(&mut self, now: Millis) -> bool {
+        let Some(journal) = &mut self.ledger.journal else { return false };
+        journal.forget(now).unwrap_or_else(|error| {
+            warn!(%error, "what is too old could not be let go");
+            false
+        })
+    }
+
+    fn wait(&self) {
+        let mut queues = Select::new();
+        queues.recv(&self.commands);
+        queues.recv(&self.inputs);
+        // Ready or late, the turn looks at both.
+        let _ = queues.ready_timeout(LONGEST_WAIT);
+    }
+}
+
+/// Joins and leaves after which publications are looked at.
+const TURN: usize = 512;
+
+/// Items that share one transaction at most: beyond it waiting costs more than the disk.
+const GROUP: usize = 4_096;
+
+/// How often what is too old is let go.
+const SWEEP: Millis = 60_000;
+
+/// A ledger that has nothing to do looks around this often.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);

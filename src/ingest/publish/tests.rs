@@ -1,0 +1,142 @@
+//! Every field of every published object: taken as it is meant, or refused by name.
+
+use super::*;
+use crate::market::{Event, SymbolId};
+
+const NOW: i64 = 1_700_000_000_000;
+
+fn read(text: &str) -> Result<Object, Rejection> {
+    Object::read(text, NOW, &|name| (name == "BTC/USD").then_some(SymbolId(3)))
+}
+
+#[track_caller]
+fn refused(text: &str, code: &str, part: &str) {
+    let rejection = read(text).expect_err(text);
+    assert_eq!(rejection.code, code, "{text}: {}", rejection.message);
+    assert!(rejection.message.contains(part), "{text}: {}", rejection.message);
+}
+
+const TRADE: &str = r#"{"type":"trade","symbol":"BTC/USD","price":"45000.00","quantity":"1.5","tradeId":"t-1","timestamp":1700000000000,"side":"BUY"}"#;
+
+#[test]
+fn a_trade_keeps_its_digits() {
+    let Kind::Market(SymbolId(3), Market::Trade(trade)) = read(TRADE).unwrap().kind else { panic!() };
+    let mut shown = Vec::new();
+    trade.price.write(&mut shown);
+    assert_eq!(String::from_utf8(shown).unwrap(), "45000.00");
+    let _ = Event::Trade(trade);
+}
+
+#[test]
+fn each_wrong_field_of_a_trade_is_named() {
+    for (from, to, code, part) in [
+        ("BTC/USD", "XXX", "UNKNOWN_SYMBOL", "XXX"),
+        (r#""45000.00""#, "45000.00", "BAD_FIELD", "price"),
+        (r#""45000.00""#, r#""4.5e4""#, "BAD_FIELD", "price"),
+        (r#""45000.00""#, r#""-1""#, "BAD_FIELD", "price"),
+        (r#""45000.00""#, r#""0""#, "BAD_FIELD", "price"),
+        (r#""1.5""#, r#""-1""#, "BAD_FIELD", "quantity"),
+        (r#""1.5""#, r#""NaN""#, "BAD_FIELD", "quantity"),
+        (r#""1.5""#, "null", "BAD_FIELD", "quantity"),
+        (r#""t-1""#, r#""""#, "BAD_FIELD", "tradeId"),
+        (r#""t-1""#, "[]", "BAD_FIELD", "tradeId"),
+        ("1700000000000", "1600000000000", "TIME_OFF", "day"),
+        ("1700000000000", "-1", "BAD_FIELD", "timestamp"),
+        ("1700000000000", "9223372036854775807", "BAD_FIELD", "timestamp"),
+        ("BUY", "HOLD", "BAD_FIELD", "side"),
+        (r#""trade""#, r#""trades""#, "UNKNOWN_TYPE", "trades"),
+        (r#""trade""#, "7", "BAD_FIELD", "type"),
+    ] {
+        assert!(TRADE.contains(from));
+        refused(&TRADE.replacen(from, to, 1), code, part);
+    }
+    refused("[]", "NOT_JSON", "object");
+    refused("{", "NOT_JSON", "object");
+    refused("{}", "UNKNOWN_TYPE", "room");
+}
+
+#[test]
+fn private_objects_need_a_user_and_an_object() {
+    let order = r#"{"type":"order.created","userId":"ann","data":{"orderId":"a","strategyId":"grid"}}"#;
+    let Kind::Private(order) = read(order).unwrap().kind else { panic!() };
+    assert_eq!(
+        (order.user.as_deref(), order.event, order.strategy.as_deref()),
+        (Some("ann"), "order.created", Some("grid"))
+    );
+    let numbered = read(r#"{"type":"balance.updated","userId":7,"data":{}}"#).unwrap();
+    assert!(matches!(numbered.kind, Kind::Private(private) if private.user.as_deref() == Some("7")));
+    for wrong in ["null", "\"x\"", "[1]", "7"] {
+        refused(&format!(r#"{{"type":"order.created","userId":"ann","data":{wrong}}}"#), "BAD_FIELD", "data");
+    }
+    for wrong in ["\"\"", "{}", "1.5", r#""a\u0000b""#] {
+        refused(
+            &format!(r#"{{"type":"order.created","userId":{wrong},"data":{{}}}}"#),
+            "BAD_FIELD",
+            "userId",
+        );
+    }
+    refused(r#"{"type":"order.created","data":{}}"#, "BAD_FIELD", "userId");
+    refused(r#"{"type":"strategy.updated","userId":"ann","data":{}}"#, "BAD_FIELD", "strategyId");
+    refused(r#"{"type":"order.exploded","userId":"ann","data":{}}"#, "UNKNOWN_TYPE", "order.exploded");
+}
+
+#[test]
+fn rooms_and_users_get_any_data_untouched() {
+    let room = read(r#"{"room":"news","event":"flash","data":[1.0, 2]}"#).unwrap();
+    assert!(matches!(room.kind, Kind::Room { room, data, .. } if room == "news" && &*data == "[1.0, 2]"));
+    let user = read(r#"{"userId":"ann","event":"hello"}"#).unwrap();
+    assert!(matches!(user.kind, Kind::User { user, data, .. } if &*user == "ann" && &*data == "null"));
+    refused(r#"{"room":"news","data":1}"#, "BAD_FIELD", "event");
+}
+
+#[test]
+fn a_body_is_one_object_a_list_or_lines() {
+    assert_eq!(split(" {\n\"a\": 1\n} ").unwrap().len(), 1);
+    assert_eq!(split("[{},7,\"x\"]").unwrap(), ["{}", "7", "\"x\""]);
+    assert_eq!(split("{}\n{bad\n\n{}").unwrap(), ["{}", "{bad", "{}"]);
+    assert_eq!(split("").unwrap_err().code, "NOT_JSON");
+    assert_eq!(split("[{},").unwrap_err().code, "NOT_JSON");
+}
+
+#[test]
+fn deltas_follow_on_each_other_and_a_gap_needs_a_snapshot() {
+    let mut order = BookOrder::default();
+    let mut judge = |text: &str| {
+        let Kind::Market(symbol, Market::Book(mut change)) = read(text).unwrap().kind else { panic!() };
+        let verdict = order.judge(symbol, &mut change).map_err(|rejection| rejection.code);
+        (verdict, change.first_update_id)
+    };
+    let delta = |first: u64, last: u64| {
+        format!(
+            r#"{{"type":"book.delta","symbol":"BTC/USD","bids":[["1","0"]],"asks":[],"firstUpdateId":{first},"lastUpdateId":{last}}}"#
+        )
+    };
+    let snapshot = r#"{"type":"book.snapshot","symbol":"BTC/USD","bids":[["1.0","2"]],"asks":[["2.0","1"]],"lastUpdateId":10}"#;
+    assert_eq!(judge(&delta(1, 2)).0, Err("NO_SNAPSHOT"));
+    assert_eq!(judge(snapshot).0, Ok(Verdict::Apply));
+    assert_eq!(judge(&delta(5, 10)).0, Ok(Verdict::Ignore));
+    assert_eq!(judge(&delta(8, 12)), (Ok(Verdict::Apply), 11));
+    assert_eq!(judge(&delta(14, 15)).0, Err("GAP"));
+    assert_eq!(judge(&delta(13, 13)).0, Err("STALE_BOOK"));
+    assert_eq!(judge(snapshot).0, Ok(Verdict::Apply));
+    for wrong in [r#"[["1",2]]"#, r#"[["0","1"]]"#, r#"[["1"]]"#, "{}", "null"] {
+        let text = delta(1, 2).replace(r#"[["1","0"]]"#, wrong);
+        refused(&text, "BAD_FIELD", "bids");
+    }
+    refused(&delta(3, 2), "BAD_FIELD", "firstUpdateId");
+}
+
+#[test]
+fn a_ticker_replaces_the_fields_that_it_names() {
+    let read = |rest: &str| read(&format!(r#"{{"type":"ticker","symbol":"BTC/USD"{rest}}}"#));
+    let Kind::Market(_, Market::Ticker(ticker)) =
+        read(r#","lastPrice":"5.0","bidPrice":"4","bidQty":"1""#).unwrap().kind
+    else {
+        panic!()
+    };
+    assert!(
+        ticker.last_price.is_some() && ticker.bid.is_some() && ticker.ask.is_none() && ticker.high.is_none()
+    );
+    assert_eq!(read(r#","bidPrice":"4""#).unwrap_err().code, "BAD_FIELD");
+    assert_eq!(read(r#","high24h":7"#).unwrap_err().code, "BAD_FIELD");
+}

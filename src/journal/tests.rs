@@ -1,0 +1,167 @@
+//! What the journal promises: numbers without holes, nothing acknowledged and lost, nothing damaged and served.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::market::Interval;
+use crate::state::{Change, Effect};
+
+const KEPT: Retention = Retention { events: 5, age: 1_000_000, bytes: 1 << 30 };
+
+fn entry(user: &str, event: &'static str, data: &str, topics: &[&str]) -> Entry {
+    Entry {
+        user: user.into(),
+        event,
+        data: data.into(),
+        event_id: None,
+        topics: topics.iter().map(|topic| (*topic).into()).collect(),
+        change: None,
+        strategy: None,
+    }
+}
+
+fn order(user: &str, number: u32) -> Entry {
+    entry(user, "order.created", &format!(r#"{{"orderId":"{number}"}}"#), &["orders"])
+}
+
+fn open(folder: &Path, retention: Retention) -> Result<Journal, JournalError> {
+    Journal::open(folder, "first", retention)
+}
+
+#[test]
+fn numbers_have_no_holes_and_go_on_after_a_restart_under_the_same_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    for run in 0..3_u64 {
+        let mut journal = Journal::open(folder.path(), &format!("run{run}"), KEPT).unwrap();
+        assert_eq!(journal.epoch(), "run0");
+        let both = entry("ann", "order.created", "{}", &["orders", "strategy:grid:orders"]);
+        let trade = entry("ann", "trade.executed", "{}", &["trades"]);
+        let recorded = journal.record(1, &[both, trade, order("bob", 1)]).unwrap();
+        let numbers: Vec<_> = recorded.iter().map(|one| (one.seqs.clone(), one.user_seq)).collect();
+        let (next, user) = (run + 1, run * 2);
+        assert_eq!(numbers, [(vec![next, next], user + 1), (vec![next], user + 2), (vec![next], next)]);
+        assert_eq!(journal.head("ann", "orders").unwrap(), (next, user + 2));
+    }
+}
+
+#[test]
+fn what_was_missed_comes_in_order_and_what_is_gone_is_said_to_be() {
+    let mut journal = Journal::in_memory("e", KEPT).unwrap();
+    for number in 1..=8 {
+        journal.record(number.into(), &[order("ann", number)]).unwrap();
+    }
+    let seqs = |missed| match missed {
+        Missed::Rows(rows) => rows.into_iter().map(|row: Row| row.seq).collect::<Vec<_>>(),
+        Missed::NotHeld => vec![0],
+    };
+    let mut since = |seq| seqs(journal.since("ann", "orders", seq).unwrap());
+    assert_eq!(since(3), [4, 5, 6, 7, 8]);
+    assert_eq!(since(8), [0; 0]);
+    assert_eq!(since(2), [0], "only five are kept");
+    assert_eq!(since(9), [0], "it was never given out");
+    assert_eq!(journal.since("nobody", "orders", 0).unwrap(), Missed::Rows(Vec::new()));
+    assert_eq!(journal.since("nobody", "orders", 1).unwrap(), Missed::NotHeld);
+}
+
+#[test]
+fn an_event_id_is_known_for_an_hour() {
+    let mut journal = Journal::in_memory("e", KEPT).unwrap();
+    let named = |user: &str| Entry { event_id: Some("x".into()), ..order(user, 1) };
+    let first = journal.record(0, &[named("ann"), named("ann"), named("bob")]).unwrap();
+    let repeated: Vec<_> = first.iter().map(|one| (one.seqs[0], one.is_repeated)).collect();
+    assert_eq!(repeated, [(1, false), (1, true), (1, false)], "names are each user's own");
+    journal.record(5, &[order("ann", 2)]).unwrap();
+    assert!(journal.record(3_599_999, &[named("ann")]).unwrap()[0].is_repeated);
+    let later = journal.record(3_600_000, &[named("ann")]).unwrap();
+    assert_eq!((later[0].seqs[0], later[0].user_seq, later[0].is_repeated), (3, 3, false));
+}
+
+#[test]
+fn states_are_merged_and_removed_with_the_events() {
+    let mut journal = Journal::in_memory("e", KEPT).unwrap();
+    let change = |data: &str, effect| Entry {
+        change: Some(Change { key: "1".into(), effect }),
+        ..entry("ann", "order.created", data, &["orders"])
+    };
+    journal.record(0, &[change(r#"{"a":1}"#, Effect::Merge), change(r#"{"b":2}"#, Effect::Merge)]).unwrap();
+    assert_eq!(journal.state("ann", "orders").unwrap(), [r#"{"a":1,"b":2}"#.into()]);
+    assert_eq!(journal.state("bob", "orders").unwrap(), []);
+    journal.record(0, &[change("{}", Effect::Remove)]).unwrap();
+    assert_eq!(journal.state("ann", "orders").unwrap(), []);
+}
+
+#[test]
+fn what_is_too_old_goes_and_the_numbers_stay() {
+    let mut journal = Journal::in_memory("e", Retention { age: 100, ..KEPT }).unwrap();
+    journal.record(0, &[order("ann", 1), order("ann", 2)]).unwrap();
+    journal.record(90, &[order("ann", 3)]).unwrap();
+    assert!(!journal.forget(120).unwrap());
+    assert_eq!(journal.since("ann", "orders", 0).unwrap(), Missed::NotHeld);
+    assert!(matches!(journal.since("ann", "orders", 2).unwrap(), Missed::Rows(rows) if rows.len() == 1));
+    assert_eq!(journal.record(130, &[order("ann", 4)]).unwrap()[0].seqs, [4]);
+}
+
+#[test]
+fn a_full_store_takes_nothing_uses_no_number_and_goes_on_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = Retention { bytes: 300 << 10, events: 1_000_000, ..KEPT };
+    let mut journal = open(folder.path(), small).unwrap();
+    let large = entry("ann", "order.created", &format!(r#"{{"pad":"{}"}}"#, "x".repeat(5_000)), &["orders"]);
+    let mut taken = 0;
+    let full = loop {
+        match journal.record(0, std::slice::from_ref(&large)) {
+            Ok(recorded) => taken = recorded[0].seqs[0],
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, JournalError::Full), "{full}");
+    assert!(taken > 10);
+    assert_eq!(journal.head("ann", "orders").unwrap(), (taken, taken));
+    assert!(
+        matches!(journal.since("ann", "orders", 0).unwrap(), Missed::Rows(rows) if rows.len() as u64 == taken)
+    );
+    drop(journal);
+    let mut journal = open(folder.path(), KEPT).unwrap();
+    assert_eq!(journal.record(0, &[order("ann", 1)]).unwrap()[0].seqs, [taken + 1]);
+}
+
+#[test]
+fn damage_is_named_and_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = open(folder.path(), KEPT).unwrap();
+    let changed =
+        Entry { change: Some(Change { key: "k".into(), effect: Effect::Merge }), ..order("ann", 1) };
+    journal.record(0, &[changed, order("ann", 2), order("ann", 3)]).unwrap();
+    let bar = KeptBar { symbol: "X".into(), interval: Interval::M1, open_time: 0, data: "{}".into() };
+    journal.keep_bars(std::slice::from_ref(&bar)).unwrap();
+    assert_eq!(journal.bars("X", Interval::M1, 1, 5).unwrap(), [bar]);
+    drop(journal);
+    let db = Connection::open(folder.path().join("journal.sqlite")).unwrap();
+    db.execute_batch(
+        "update events set data = replace(data, '2', '7') where seq = 2; delete from events where seq = 1;
+         update states set data = '{}'; update bars set data = '[]';",
+    )
+    .unwrap();
+    drop(db);
+    let mut journal = open(folder.path(), KEPT).unwrap();
+    let named = |error: JournalError| error.to_string();
+    let event = named(journal.since("ann", "orders", 0).unwrap_err());
+    assert!(event.contains("damaged: event 2 of orders"), "{event}");
+    assert!(matches!(journal.since("ann", "orders", 2).unwrap(), Missed::Rows(rows) if rows.len() == 1));
+    let state = named(journal.state("ann", "orders").unwrap_err());
+    assert!(state.contains("orders \"k\" of \"ann\""), "{state}");
+    let bar = named(journal.bars("X", Interval::M1, 1, 5).unwrap_err());
+    assert!(bar.contains("the bar of X 1m at 0"), "{bar}");
+}
+
+#[test]
+fn a_file_that_is_no_journal_or_is_in_use_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = open(folder.path(), KEPT).unwrap();
+    assert!(matches!(open(folder.path(), KEPT), Err(JournalError::Taken { .. })));
+    drop(held);
+    std::fs::write(folder.path().join("journal.sqlite"), vec![7; 8_192]).unwrap();
+    assert!(matches!(open(folder.path(), KEPT), Err(JournalError::Damaged { .. })));
+}

@@ -1,0 +1,137 @@
+//! A hub conversation, message by message, by a clock of the test's own.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::auth::{Mint, mint};
+use crate::config::Config;
+
+struct Client {
+    hub: Hub,
+    topics: Subscriptions,
+    config: Config,
+}
+
+const NOW: Millis = 1_743_675_330_000;
+
+fn token(config: &Config, user: &str, seconds: i64) -> String {
+    mint(&Mint::new(user, NOW, seconds), &config.secrets).unwrap()
+}
+
+fn client(payload: Payload) -> Client {
+    let mut config = Config::default();
+    config.secrets.jwt_secret = Some("0123456789abcdef0123456789abcdef".to_owned());
+    let tokens = Arc::new(Tokens::new(&config).unwrap());
+    let grant = tokens.verify(NOW, &token(&config, "alice", 100)).unwrap();
+    let symbols = Arc::new(Symbols::new(10));
+    symbols.add("BTC/USD").unwrap();
+    let limits = SessionLimits { subscriptions: 3, messages_per_second: 10, messages_burst: 20 };
+    let shared = HubShared { symbols, limits, tokens, status: Arc::default() };
+    Client { hub: Hub::new(shared, grant, payload, NOW), topics: Subscriptions::default(), config }
+}
+
+impl Client {
+    /// What is replied, and what else is done.
+    fn say(&mut self, now: Millis, message: &Value) -> (Vec<Value>, Vec<String>) {
+        let mut actions = Vec::new();
+        self.hub.receive(now, Said::Text(&message.to_string()), &mut self.topics, &mut actions);
+        shown(actions)
+    }
+
+    fn wait(&mut self, now: Millis) -> (Vec<Value>, Vec<String>) {
+        let mut actions = Vec::new();
+        self.hub.advance(now, &mut self.topics, &mut actions);
+        shown(actions)
+    }
+
+    fn subscribe(&mut self, topics: &[&str]) -> Value {
+        let message = json!({"type": "SUBSCRIPTION", "payload": {"action": "subscribe", "topics": topics}});
+        self.say(NOW, &message).0[0]["payload"].clone()
+    }
+}
+
+fn shown(actions: Vec<Action>) -> (Vec<Value>, Vec<String>) {
+    let (mut replies, mut others) = (Vec::new(), Vec::new());
+    for action in actions {
+        match action {
+            Action::Reply(frame) => replies.push(serde_json::from_slice(frame.payload()).unwrap()),
+            Action::Join { .. } => others.push("join".to_owned()),
+            Action::Leave { .. } => others.push("leave".to_owned()),
+            Action::Publish(_) => others.push("publish".to_owned()),
+            Action::End(end) => others.push(format!("{end:?}")),
+        }
+    }
+    (replies, others)
+}
+
+#[test]
+fn each_topic_is_answered_for_and_the_right_ones_are_joined() {
+    let mut client = client(Payload::Object);
+    let answer = client.subscribe(&["book:BTC/USD", "ticker:NOPE", "dance", "trades:BTC/USD"]);
+    assert_eq!(answer["topics"], json!(["book:BTC/USD", "trades:BTC/USD"]));
+    let codes: Vec<_> = answer["rejected"].as_array().unwrap().iter().map(|one| &one["code"]).collect();
+    assert_eq!(codes, [&json!("UNKNOWN_SYMBOL"), &json!("UNKNOWN_TOPIC")]);
+    assert_eq!(
+        client.subscribe(&["ticker:*", "ticker:BTC/USD"])["rejected"][0]["code"],
+        "TOO_MANY_SUBSCRIPTIONS"
+    );
+    let (connections, counts) = client.hub.shared.status.counts();
+    assert_eq!((connections, counts.len(), counts["book:BTC/USD"]), (1, 3, 1));
+    let gone = json!({"type": "SUBSCRIPTION", "payload": {"action": "unsubscribe", "topics": ["book:BTC/USD", "book:BTC/USD:5"]}});
+    let (replies, others) = client.say(NOW, &gone);
+    assert_eq!((&replies[0]["payload"]["topics"], others.len()), (&json!(["book:BTC/USD"]), 1));
+    assert_eq!(replies[0]["payload"]["rejected"][0]["code"], "NOT_SUBSCRIBED");
+}
+
+#[test]
+fn the_short_name_of_a_book_is_the_top_50_ten_times_a_second() {
+    let mut client = client(Payload::Object);
+    let asked = ["book:BTC/USD", "book:BTC/USD:50:100ms", "book:BTC/USD:full:100ms", "book:BTC/USD:full"];
+    let answer = client.subscribe(&asked);
+    assert_eq!(answer["topics"], json!(vec!["book:BTC/USD"; 4]));
+    assert_eq!(client.topics.len(), 1);
+    assert_eq!(client.subscribe(&["book:BTC/USD:5:raw"])["topics"], json!(["book:BTC/USD:5:raw"]));
+}
+
+#[test]
+fn an_expired_token_is_said_and_the_connection_ends_unless_a_fresh_one_comes() {
+    let mut renewed = client(Payload::Object);
+    assert_eq!(renewed.hub.next_due(), Some(NOW + 30_000), "a heartbeat");
+    for beat in 1..=3 {
+        let (replies, _) = renewed.wait(NOW + beat * 30_000);
+        assert_eq!(replies[0]["type"], "HEARTBEAT");
+    }
+    assert_eq!(renewed.hub.next_due(), Some(NOW + 100_000), "the expiry");
+    let (replies, _) = renewed.wait(NOW + 100_000);
+    assert_eq!(replies[0]["payload"]["code"], "TOKEN_EXPIRED");
+    let stranger = token(&renewed.config, "bob", 1_000);
+    let fresh = token(&renewed.config, "alice", 1_000);
+    let authenticate = |token: &str| json!({"type": "AUTHENTICATION", "payload": {"token": token}});
+    let (replies, _) = renewed.say(NOW + 110_000, &authenticate(&stranger));
+    assert_eq!(replies[0]["payload"]["code"], "FORBIDDEN");
+    let (replies, _) = renewed.say(NOW + 110_000, &authenticate("x.y.z"));
+    assert_eq!(replies[0]["payload"]["code"], "UNAUTHORIZED");
+    let (replies, _) = renewed.say(NOW + 110_000, &authenticate(&fresh));
+    assert_eq!(replies[0]["payload"]["userId"], "alice");
+    assert_eq!(renewed.wait(NOW + 140_000).1, Vec::<String>::new());
+
+    let mut late = client(Payload::Object);
+    late.wait(NOW + 100_000);
+    assert_eq!(late.hub.next_due(), Some(NOW + 130_000));
+    assert_eq!(late.wait(NOW + 130_000).1, ["TokenExpired"]);
+}
+
+#[test]
+fn bad_messages_are_answered_and_nothing_else_happens() {
+    let mut client = client(Payload::Text);
+    let (replies, others) = client.say(NOW, &json!({"type": "DANCE", "payload": {}}));
+    assert!(others.is_empty());
+    let inside: Value = serde_json::from_str(replies[0]["payload"].as_str().unwrap()).unwrap();
+    assert_eq!((replies[0]["type"].as_str(), inside["code"].as_str()), (Some("ERROR"), Some("UNKNOWN_TYPE")));
+    let heartbeat = json!({"type": "HEARTBEAT"});
+    for _ in 0..19 {
+        assert_eq!(client.say(NOW, &heartbeat).0[0]["type"], "HEARTBEAT");
+    }
+    let (replies, _) = client.say(NOW, &heartbeat);
+    assert!(replies[0]["payload"].as_str().unwrap().contains("RATE_LIMITED"));
+}
