@@ -22,7 +22,7 @@ use tickcast::config::Config;
 use tickcast::dialect::{Channel, Dialect};
 use tickcast::encode::Frame;
 use tickcast::engine::worker_config;
-use tickcast::fanout::{NewConnection, ToWorker, Workers};
+use tickcast::fanout::{NewConnection, ToWorker, WorkerConfig, Workers};
 use tickcast::market::{Millis, RoomId, Topic};
 use tickcast::session::websocket::Compression;
 use tickcast::session::{Action, Conversation, Said, Subscriptions};
@@ -185,7 +185,9 @@ struct Engine {
 impl Engine {
     fn start(servers: &[TcpStream], hearing: &RefCell<Hearing>) -> Engine {
         let workers = Workers::new(NonZeroUsize::MIN, servers.len() + 100);
-        let threads = workers.start(&[], &worker_config(&Config::default())).unwrap();
+        // The receivers answer no pings, and a ping is none of the bytes that they expect.
+        let config = WorkerConfig { ping: Millis::MAX / 4, ..worker_config(&Config::default()) };
+        let threads = workers.start(&[], &config).unwrap();
         hearing.borrow_mut().expect(servers.len() * FRAME);
         for server in servers {
             let connection = NewConnection {
