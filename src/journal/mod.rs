@@ -4,7 +4,10 @@
 //! Numbers have no holes: they are given out in the transaction, and a transaction that fails takes
 //! its numbers back. Every row carries a checksum, and a row that fails it is named, never served.
 //!
-//! The store is SQLite: `benches/journal.rs` says what it was weighed against and why it was taken.
+//! The store is SQLite, whose transactions fail cleanly when the disk is full. Weighed against it with
+//! events of 300 bytes in groups of 100, each group on disk: fjall took 2.4 times as many a second and
+//! wrote 44 times fewer bytes, redb 2.2 times as many and half the bytes. Where that counts, one of
+//! them is to stand behind this same interface.
 
 mod accounts;
 mod bars;

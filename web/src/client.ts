@@ -80,11 +80,17 @@ export class Client {
   book(topic: string, listener: (book: Book, message: StreamMessage) => void): () => void {
     const book = new Book();
     let fetching = false;
+    let begun = false;
     return this.subscribe(topic, (message) => {
       // Changes that were on their way say nothing new.
       if (fetching && message.type === "delta") return;
+      // Nor is anything wrong with one that was on its way to a subscription given up just before.
+      const early = !begun && message.type === "delta";
+      begun = true;
       fetching = book.apply(message) === "broken";
-      if (fetching) {
+      if (fetching && early) {
+        this.fetchAnew(message.topic);
+      } else if (fetching) {
         const detail = `a message with seq ${message.seq} did not lead to the server's book: it is fetched anew`;
         this.options.onProblem?.({ code: "BOOK_BROKEN", message: detail, topic: message.topic });
         this.fetchAnew(message.topic);
