@@ -55,22 +55,12 @@ fn the_messages_on_the_page_follow_its_own_rules() {
 
 #[test]
 fn every_interval_and_every_code_stands_on_the_page() {
-    use tickcast::dialect::RefusalCode::*;
+    use tickcast::dialect::RefusalCode;
     let page = include_str!("../PROTOCOL.md");
     for interval in Interval::ALL {
         assert!(page.contains(interval.name()), "{interval}");
     }
-    let codes = [
-        BadMessage,
-        UnknownOp,
-        UnknownTopic,
-        UnknownSymbol,
-        NotSubscribed,
-        TooManySubscriptions,
-        RateLimited,
-        Unauthorized,
-    ];
-    for code in codes {
+    for code in RefusalCode::ALL {
         assert!(page.contains(&format!("| `{}` |", code.name())), "{}", code.name());
     }
 }

@@ -68,7 +68,7 @@ pub const KNOBS: &[Knob] = &[
         "The symbols asked of the source, as the venue writes them. A venue needs at least one; the simulator makes some up; a replay takes what its files hold.")
         .flag("--symbols").unset("the source's own"),
     knob("data_dir", Setting::Folder(|c| &mut c.data_dir),
-        "Where private events and closed bars are kept. Without it private events are refused with 503; in development mode they are kept in memory.").flag("--data-dir"),
+        "Where private events are kept. Without it private events are refused with 503; in development mode they are kept in memory.").flag("--data-dir"),
     knob("dev", Setting::Switch(|c| &mut c.dev),
         "Development mode, for one machine: refused on any address but loopback. `NODE_ENV=development` turns it on.")
         .flag("--dev").variable("NODE_ENV"),

@@ -157,6 +157,21 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// All of them.
+    pub const ALL: [RefusalCode; 11] = [
+        RefusalCode::BadMessage,
+        RefusalCode::UnknownOp,
+        RefusalCode::UnknownTopic,
+        RefusalCode::UnknownSymbol,
+        RefusalCode::NotSubscribed,
+        RefusalCode::TooManySubscriptions,
+        RefusalCode::RateLimited,
+        RefusalCode::Unauthorized,
+        RefusalCode::TokenExpired,
+        RefusalCode::Forbidden,
+        RefusalCode::Damaged,
+    ];
+
     /// The code on the wire.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! What must outlive the process: private events, what they leave behind, and closed bars.
+//! What must outlive the process: private events and what they leave behind. It has room for closed
+//! bars, which the engine does not put in yet.
 //!
 //! An event is acknowledged when the transaction that holds it is on disk; many events share one.
 //! Numbers have no holes: they are given out in the transaction, and a transaction that fails takes
