@@ -59,6 +59,8 @@ fn path(session: &Session, bytes: &mut [u8], turn: Turn) -> u64 {
     let shard = Shard::new(symbols.clone(), Board::default().into(), ShardConfig::default(), "e");
     let mut sink = Direct { shard, spare: Vec::new() };
     let mut feed = session.feed(&symbols);
+    let id = symbols.table().id("BTCUSDT").expect("a session is of this symbol");
+    sink.put(id, 0, Event::Scale { tick: session.tick });
     let mut turn_of = 0;
     for (at, (now, what, range)) in session.messages.iter().enumerate() {
         let ends = match turn {

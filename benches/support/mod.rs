@@ -12,7 +12,7 @@ use fastrand::Rng;
 use tickcast::ingest::Sink;
 use tickcast::ingest::binance::{Feed, Market, UnknownSymbols};
 use tickcast::ingest::recording::{RecordKind, Recording};
-use tickcast::market::{BookChange, Event, Millis, SymbolId, Symbols};
+use tickcast::market::{BookChange, Decimal, Event, Millis, SymbolId, Symbols};
 use tickcast::shard::{Broadcast, Joined, Outlet};
 
 /// The messages of one symbol, one after the other in one buffer.
@@ -20,6 +20,8 @@ use tickcast::shard::{Broadcast, Joined, Outlet};
 pub struct Session {
     pub name: &'static str,
     pub market: Market,
+    /// What the venue says of the symbol's prices, which every price is held against.
+    pub tick: Decimal,
     pub bytes: Vec<u8>,
     pub messages: Vec<(Millis, What, Range<usize>)>,
 }
@@ -36,18 +38,24 @@ impl Session {
     pub fn all() -> Vec<Session> {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
         let files = [
-            ("spot_btcusdt", Market::Spot, "binance_spot/hft_btcusdt_20240808.gz"),
-            ("usdm_btcusdt", Market::UsdM, "binance_usdm/hft_btcusdt_20240808.gz"),
+            ("spot_btcusdt", Market::Spot, "0.01", "binance_spot/hft_btcusdt_20240808.gz"),
+            ("usdm_btcusdt", Market::UsdM, "0.1", "binance_usdm/hft_btcusdt_20240808.gz"),
         ];
         if !data.is_dir() {
             eprintln!("no recordings at {}: an invented session takes their place", data.display());
             return vec![Session::invented()];
         }
-        files.map(|(name, market, file)| Session::recorded(name, market, &data.join(file))).into()
+        files
+            .map(|(name, market, tick, file)| Session::new(name, market, tick).recorded(&data.join(file)))
+            .into()
     }
 
-    fn recorded(name: &'static str, market: Market, file: &Path) -> Session {
-        let mut session = Session { name, market, bytes: Vec::new(), messages: Vec::new() };
+    fn new(name: &'static str, market: Market, tick: &str) -> Session {
+        let tick = Decimal::parse(tick.as_bytes()).unwrap();
+        Session { name, market, tick, bytes: Vec::new(), messages: Vec::new() }
+    }
+
+    fn recorded(mut self, file: &Path) -> Session {
         let mut recording = Recording::open(&[file.to_owned()]).unwrap();
         while let Some(record) = recording.next().unwrap() {
             let what = match record.kind {
@@ -58,15 +66,14 @@ impl Session {
                 | RecordKind::Bar { .. }
                 | RecordKind::Unreadable { .. } => continue,
             };
-            session.push(record.received, what, record.payload);
+            self.push(record.received, what, record.payload);
         }
-        session
+        self
     }
 
     /// Twelve quotes and three trades to each diff, as on a busy day.
     fn invented() -> Session {
-        let mut session =
-            Session { name: "invented", market: Market::Spot, bytes: Vec::new(), messages: Vec::new() };
+        let mut session = Session::new("invented", Market::Spot, "0.01");
         let (mut random, mut now) = (Rng::with_seed(1), 1_723_161_253_000);
         let level = |price: i64, lots: i64| {
             format!(

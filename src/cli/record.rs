@@ -1,5 +1,6 @@
 //! `tickcast record`: writes what a venue sends, so that `replay` can play it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub fn record(args: &RecordArgs, config: &Config) -> Result<(), RecordError> {
         let (stop, stop_after, stopped) = (stop.clone(), args.stop_after, stopped.clone());
         move || wait(stop, stop_after, stopped)
     });
-    let mut tape = Tape { open: 0, failed: None, stop: stop.clone() };
+    let mut tape = Tape { open: BTreeSet::new(), failed: None, stop: stop.clone() };
     let symbols = Arc::new(Symbols::new(config.limits.symbols.get()));
     let followed =
         follow(live, symbols, Deaf, |tapped| tape.write(&mut writer, tapped), Arc::default(), stopped);
@@ -67,7 +68,8 @@ pub fn record(args: &RecordArgs, config: &Config) -> Result<(), RecordError> {
 /// What is known of the connections, so that the recording tells of one where they overlap: a
 /// renewed connection is no break.
 struct Tape {
-    open: usize,
+    /// Those that serve. One that never opened ends, too, and is none of them.
+    open: BTreeSet<u64>,
     failed: Option<io::Error>,
     /// What cannot be written is not worth following.
     stop: watch::Sender<bool>,
@@ -78,11 +80,12 @@ impl Tape {
         let received = tapped.received;
         let result = match tapped.what {
             Raw::Opened { path } => {
-                self.open += 1;
-                if self.open == 1 { writer.open(received, path) } else { Ok(()) }
+                let first = self.open.is_empty();
+                self.open.insert(tapped.connection);
+                if first { writer.open(received, path) } else { Ok(()) }
             }
             Raw::Ended { .. } => {
-                self.open = self.open.saturating_sub(1);
+                self.open.remove(&tapped.connection);
                 writer.flush()
             }
             Raw::Text(bytes) => writer.ws(received, bytes),
@@ -132,3 +135,25 @@ impl Sink for Deaf {
 }
 
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_failed_beside_a_connection_that_serves_is_no_break() {
+        let (stop, _) = watch::channel(false);
+        let mut tape = Tape { open: BTreeSet::new(), failed: None, stop };
+        let mut file = Vec::new();
+        let mut writer = Writer::new(&mut file, "binance", "spot").unwrap();
+        let (opened, ended) = (Raw::Opened { path: "/stream" }, Raw::Ended { why: "refused" });
+        let all = [(1, opened), (2, ended), (3, opened), (1, ended), (3, ended), (4, opened)];
+        for (received, (connection, what)) in (1..).zip(all) {
+            tape.write(&mut writer, Tapped { received, connection, what });
+        }
+        drop(writer);
+        let written = String::from_utf8(file).unwrap();
+        let opens: Vec<_> = written.lines().filter(|line| line.contains("open")).collect();
+        assert_eq!(opens, ["1 open /stream", "6 open /stream"], "{written}");
+    }
+}

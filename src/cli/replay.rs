@@ -47,6 +47,7 @@ pub enum ReplayError {
 /// summed up all the same.
 pub fn replay(args: &ReplayArgs) -> Result<(), ReplayError> {
     let (mut summary, result) = run(&args.files, args.speed())?;
+    summary.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
     let text = if args.summary { format!("{}\n", summary.json()) } else { summary.text() };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => result.and(Err(error.into())),
@@ -61,9 +62,13 @@ pub fn replay(args: &ReplayArgs) -> Result<(), ReplayError> {
 pub fn run(files: &[PathBuf], speed: ReplaySpeed) -> Result<(Summary, Result<(), ReplayError>), ReplayError> {
     let config = Config::default();
     let symbols = Arc::new(Symbols::new(config.limits.symbols.get()));
-    // All bars stay: the summary lists them.
-    let shard_config = ShardConfig { bars_kept: usize::MAX, ..shard_config(&config, Time::Recorded) };
-    let shard = Shard::new(symbols.clone(), Arc::new(Board::default()), shard_config, "replay");
+    // All bars and levels stay: the summary lists the one and proves the other.
+    let everything = ShardConfig {
+        bars_kept: usize::MAX,
+        levels_most: usize::MAX,
+        ..shard_config(&config, Time::Recorded)
+    };
+    let shard = Shard::new(symbols.clone(), Arc::new(Board::default()), everything, "replay");
     let mut direct = Direct { shard, spare: Vec::new() };
     let mut replay = Replay::open(files, symbols.clone())?;
     let result = play(&mut replay, speed, &mut direct);
@@ -135,6 +140,8 @@ impl Summary {
                 "applied": counts.applied,
                 "dropped": counts.dropped,
                 "gaps": counts.gaps,
+                "snapshots": counts.snapshots,
+                "snapshots_too_old": counts.too_old,
                 // Binance sends no checksums: nothing to hold the book against.
                 "checksum_ok": 0,
                 "checksum_bad": 0,
@@ -151,6 +158,24 @@ impl Summary {
         let files: Vec<_> = self.files.iter().map(|file| file.to_string_lossy()).collect();
         let (records, warnings) = (self.played.records, self.played.warnings);
         json!({"files": files, "records": records, "warnings": warnings, "symbols": symbols})
+    }
+
+    /// Why the books of some symbols are not what the files would give by other means.
+    fn doubts(&self) -> Vec<String> {
+        let names = self.symbols.table();
+        let mut doubts = Vec::new();
+        for (id, name) in names.iter() {
+            if let Some(markets) = self.replay.mixed(id) {
+                let markets: Vec<_> = markets.iter().map(|market| market.name()).collect();
+                let markets = markets.join(" and ");
+                doubts.push(format!("{name} is mixed out of {markets}: play the files of each market alone"));
+            }
+            let counts = self.replay.counts(id);
+            if counts.too_old > 0 && counts.applied == 0 {
+                doubts.push(format!("{name} has no book: its snapshot is older than all changes of it"));
+            }
+        }
+        doubts
     }
 
     /// A line for each symbol, for people.

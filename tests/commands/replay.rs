@@ -86,7 +86,17 @@ fn minutes_in_a_zip_file_give_hours_and_days() {
     let (_, day) = summary(&[&data.join("binance_klines/BTCUSDT-1d-2024-03-05.zip")]);
     let day: Value = serde_json::from_str(&day.out).unwrap();
     let known = &day["symbols"]["BTCUSDT"]["bars"]["1d"][0];
-    for column in ["open", "high", "low", "close", "volume", "quoteVolume", "trades", "takerBuyVolume"] {
+    for column in [
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+        "quoteVolume",
+        "trades",
+        "takerBuyVolume",
+        "takerBuyQuoteVolume",
+    ] {
         assert_eq!(days[0][column], known[column], "{column}");
     }
 }
@@ -153,6 +163,29 @@ fn a_second_file_that_is_not_there_is_told_and_a_second_one_that_is_broken_spoil
     assert_eq!(done.status.code(), Some(1));
     assert!(done.err.contains("bad.txt"), "{}", done.err);
     assert_eq!(found["symbols"]["BTCUSDT"]["applied"], 1, "{found}");
+}
+
+#[test]
+fn two_markets_under_one_name_and_a_snapshot_that_is_too_old_are_told() {
+    let folder = TempDir::new().unwrap();
+    let spot = session(&folder, &[]);
+    let futures = folder.path().join("futures.txt");
+    let first = diff(5, 6, "", "").replace("\"u\":6", "\"u\":6,\"pu\":4");
+    let opened = "wss://fstream.binance.com/stream?streams=btcusdt@depth@100ms <-> 1618676100.1\n";
+    std::fs::write(&futures, opened.to_owned() + &line(1_618_676_101, &first)).unwrap();
+    let (found, done) = summary(&[&spot, &futures]);
+    assert!(done.status.success(), "{}", done.err);
+    assert!(done.err.contains("BTCUSDT is mixed out of spot and usdm"), "{}", done.err);
+    assert_eq!(found["symbols"]["BTCUSDT"]["applied"], 1, "the book that stands is the one that is counted");
+
+    let late = folder.path().join("late.txt");
+    let changed_before = line(1_618_676_000, &diff(21, 22, "", ""));
+    let text = std::fs::read_to_string(&spot).unwrap();
+    let (opened, rest) = text.split_once('\n').unwrap();
+    std::fs::write(&late, format!("{opened}\n{changed_before}{}\n", rest.lines().next().unwrap())).unwrap();
+    let (found, done) = summary(&[&late]);
+    assert!(done.err.contains("BTCUSDT has no book"), "{}", done.err);
+    assert_eq!(found["symbols"]["BTCUSDT"]["snapshots_too_old"], 1, "{found}");
 }
 
 #[test]

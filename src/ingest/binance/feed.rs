@@ -270,18 +270,17 @@ impl Lines {
         sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
         let table = self.symbols.table();
-        let mut known = 0;
-        read_instruments(list, |symbol, tick| match (table.id(symbol), self.unknown) {
-            (Some(id), _) => {
-                known += 1;
-                sink.put(id, received, Event::Scale { tick });
+        let mut known = Vec::new();
+        read_instruments(list, |symbol, tick| {
+            let id = table.id(symbol);
+            known.extend(id);
+            match (id, tick, self.unknown) {
+                (Some(id), Some(tick), _) => sink.put(id, received, Event::Scale { tick }),
+                (None, Some(tick), UnknownSymbols::Add) => _ = self.ticks.insert(symbol.into(), tick),
+                (None, Some(_), UnknownSymbols::Refuse) | (_, None, _) => {}
             }
-            (None, UnknownSymbols::Add) => {
-                self.ticks.insert(symbol.into(), tick);
-            }
-            (None, UnknownSymbols::Refuse) => {}
         })?;
-        Ok(Heard::Instruments { symbols: known })
+        Ok(Heard::Instruments { known: known.into() })
     }
 
     /// The line of a symbol as the venue names it.

@@ -14,8 +14,8 @@ pub enum Heard {
     },
     /// The list of instruments.
     Instruments {
-        /// How many symbols of it are known here.
-        symbols: usize,
+        /// Those of its symbols that are known here.
+        known: Box<[SymbolId]>,
     },
     /// A request was answered.
     Answer {

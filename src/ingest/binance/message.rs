@@ -320,26 +320,25 @@ pub fn read_levels(side: Value<'_>, levels: &mut Vec<RawLevel>) -> Result<(), Fe
     Err(FeedError::NotUnderstood { what: "a level that is not [\"price\",\"quantity\"]" })
 }
 
-/// Calls `each` with the symbols of a list of instruments and the smallest steps of their prices.
+/// Calls `each` with the symbols of a list of instruments and the smallest steps of their prices;
+/// `None` where the venue holds prices to no step.
 ///
 /// # Errors
 /// When it is no such list.
-pub fn read_instruments(body: Value<'_>, mut each: impl FnMut(&str, Decimal)) -> Result<(), FeedError> {
+pub fn read_instruments(
+    body: Value<'_>,
+    mut each: impl FnMut(&str, Option<Decimal>),
+) -> Result<(), FeedError> {
     let list = need(body.field("symbols"), "the list of instruments has no field `symbols`")?;
     for instrument in list.items() {
         let Some(symbol) = instrument.field("symbol").and_then(Value::text) else { continue };
-        let filters = instrument.field("filters").map(Value::items).into_iter().flatten();
-        for filter in filters {
-            if filter.field("filterType").and_then(Value::text) != Some("PRICE_FILTER") {
-                continue;
-            }
-            let Some(tick) = filter.field("tickSize").and_then(Value::text) else { continue };
-            // A step of zero means that the filter is switched off.
-            match Decimal::parse(tick.as_bytes()) {
-                Ok(tick) if tick.mantissa() > 0 => each(symbol, tick.trimmed()),
-                Ok(_) | Err(_) => {}
-            }
-        }
+        let mut filters = instrument.field("filters").map(Value::items).into_iter().flatten();
+        let price = filters
+            .find(|filter| filter.field("filterType").and_then(Value::text) == Some("PRICE_FILTER"))
+            .and_then(|filter| filter.field("tickSize").and_then(Value::text))
+            .and_then(|tick| Decimal::parse(tick.as_bytes()).ok());
+        // A step of zero means that the filter is switched off.
+        each(symbol, price.filter(|tick| tick.mantissa() > 0).map(Decimal::trimmed));
     }
     Ok(())
 }

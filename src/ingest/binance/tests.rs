@@ -226,12 +226,17 @@ fn the_list_of_instruments_gives_scales_now_or_when_a_symbol_becomes_known() {
         let mut spot = bench(Market::Spot, unknown);
         let mut bytes = EXCHANGE_INFO.as_bytes().to_vec();
         let heard = spot.feed.exchange_info(7, &mut bytes, &mut spot.notes).unwrap();
-        assert_eq!(heard, Heard::Instruments { symbols: 1 });
+        assert_eq!(heard, Heard::Instruments { known: [SymbolId(0)].into() });
         assert_eq!(std::mem::take(&mut spot.notes.events), ["0 7 scale 0.01"]);
         let heard = spot.hear(&SPOT_DIFF.replace("BTCUSDT", "NEWUSDT"));
         assert_eq!(heard.is_ok(), unknown == UnknownSymbols::Add);
         assert_eq!(spot.notes.events, later);
     }
+    let mut off = bench(Market::Spot, UnknownSymbols::Refuse);
+    let mut bytes = EXCHANGE_INFO.replace("0.01000000", "0.00000000").into_bytes();
+    let heard = off.feed.exchange_info(7, &mut bytes, &mut off.notes).unwrap();
+    assert_eq!(heard, Heard::Instruments { known: [SymbolId(0)].into() }, "listed, though held to no step");
+    assert_eq!(off.notes.events, Vec::<String>::new());
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
-use rustc_hash::FxHashSet;
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
@@ -16,7 +15,7 @@ use super::tap::{Raw, Tapped};
 use super::{Sink, Venue};
 use crate::clock::Clock;
 use crate::ingest::binance::{Feed, Heard, UnknownSymbols};
-use crate::market::{BookChange, Event, Millis, SymbolId, Symbols};
+use crate::market::{Millis, SymbolId, Symbols};
 
 /// What is needed to ask for the list.
 pub(crate) struct Instruments<'a> {
@@ -85,9 +84,8 @@ impl Instruments<'_> {
         sink: &mut impl Sink,
     ) -> Option<Vec<(SymbolId, Arc<str>)>> {
         let mut feed = Feed::new(self.config.market, self.symbols.clone(), UnknownSymbols::Refuse);
-        let mut noting = Noting { sink, scaled: FxHashSet::default() };
-        match feed.exchange_info(received, &mut answer.body.to_vec(), &mut noting) {
-            Ok(Heard::Instruments { .. }) => {}
+        let known = match feed.exchange_info(received, &mut answer.body.to_vec(), sink) {
+            Ok(Heard::Instruments { known }) => known,
             Ok(other) => {
                 tracing::warn!(?other, "no list of instruments");
                 return None;
@@ -97,9 +95,9 @@ impl Instruments<'_> {
                 tracing::warn!(%error, "the list of instruments is of no use");
                 return None;
             }
-        }
+        };
         let (listed, missing): (Vec<_>, Vec<_>) =
-            wanted.iter().cloned().partition(|(id, _)| noting.scaled.contains(id));
+            wanted.iter().cloned().partition(|(id, _)| known.contains(id));
         for (_, symbol) in missing {
             let market = self.config.market.name();
             tracing::error!(%symbol, market, "the venue does not list this symbol; it is left out");
@@ -125,29 +123,6 @@ pub(crate) fn rest_limits(config: &LiveConfig) -> RestLimits {
         connect: config.connect_deadline,
         whole: config.rest_deadline,
         body_bytes: config.rest_bytes,
-    }
-}
-
-/// Passes everything on and notes whose scale went by.
-struct Noting<'a, S> {
-    sink: &'a mut S,
-    scaled: FxHashSet<SymbolId>,
-}
-
-impl<S: Sink> Sink for Noting<'_, S> {
-    fn put(&mut self, symbol: SymbolId, received: Millis, event: Event) {
-        if matches!(event, Event::Scale { .. }) {
-            self.scaled.insert(symbol);
-        }
-        self.sink.put(symbol, received, event);
-    }
-
-    fn blank(&mut self) -> Box<BookChange> {
-        self.sink.blank()
-    }
-
-    fn recycle(&mut self, change: Box<BookChange>) {
-        self.sink.recycle(change);
     }
 }
 

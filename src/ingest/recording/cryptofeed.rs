@@ -1,13 +1,17 @@
 //! Captures of cryptofeed: seconds with a fraction, and the address of each connection and request.
 
 use super::file::Lines;
+use super::hftbacktest::told;
 use super::{Entry, RecordKind, RecordingError, digits, split_once};
 use crate::ingest::binance::Market;
 
 /// What was learnt from the lines so far.
 pub(super) struct Cryptofeed {
-    /// Of the connection opened last, which the frames belong to.
+    /// Of the connection opened last, which the frames belong to; of the frames themselves in a
+    /// file that goes on where another ended.
     market: Option<Market>,
+    /// Whether an address of the venue was met: another one is then an odd line.
+    ours: bool,
     last: i64,
 }
 
@@ -17,7 +21,7 @@ impl Cryptofeed {
         let fits = line.starts_with(b"configuration: ")
             || Connection::of(line).is_some()
             || split_once(line, b": ").is_some_and(|(time, _)| micros(time).is_some());
-        fits.then_some(Cryptofeed { market: None, last: 0 })
+        fits.then_some(Cryptofeed { market: None, ours: false, last: 0 })
     }
 
     pub(super) fn entry(&mut self, lines: &Lines) -> Result<Option<Entry>, RecordingError> {
@@ -27,9 +31,12 @@ impl Cryptofeed {
         {
             self.last = micros;
             let payload = line.len() - frame.len()..line.len();
+            self.market = self.market.or_else(|| told(frame, Market::Spot));
             return Ok(Some(match self.market {
                 Some(market) => Entry { micros, market, kind: RecordKind::Frame, payload },
-                None => self.unreadable("a frame before any connection was opened"),
+                None => {
+                    self.unreadable("a frame before any connection was opened, and of no market for sure")
+                }
             }));
         }
         if line.is_empty() || line.starts_with(b"configuration: ") {
@@ -39,9 +46,13 @@ impl Cryptofeed {
             return Ok(Some(self.unreadable("neither a frame nor a connection nor an answer")));
         };
         let Some(market) = market_of(connection.url) else {
+            if self.ours {
+                return Ok(Some(self.unreadable("of another venue than the lines before")));
+            }
             let what = connection.url.chars().take(80).collect();
             return Err(RecordingError::OtherVenue { path: lines.path.clone(), line: lines.number, what });
         };
+        self.ours = true;
         self.last = connection.micros;
         Ok(self.connection(&connection, market, line.len()))
     }

@@ -30,7 +30,8 @@ impl HftBacktest {
             _ => Market::Spot,
         };
         let name = lines.path.file_name()?.to_string_lossy().to_uppercase();
-        let symbol = name.rsplit_once('_').map(|(symbol, _)| symbol.into());
+        let symbol =
+            name.rsplit_once('_').map(|(symbol, _)| symbol.strip_prefix("HFT_").unwrap_or(symbol).into());
         Some(HftBacktest { market, sure: false, symbol, symbol_told: false, last: 0 })
     }
 
@@ -78,23 +79,34 @@ fn read(line: &[u8]) -> Option<(i64, &[u8])> {
 
 /// The market that only this message can come from; what spot and binance.us share says nothing
 /// against the folder's name.
-fn told(message: &[u8], folder: Market) -> Option<Market> {
+pub(super) fn told(message: &[u8], folder: Market) -> Option<Market> {
     let has = |part: &[u8]| head(message).windows(part.len()).any(|window| window == part);
     let named = |field: &[u8]| text_of(head(message), field);
     let coin = || named(br#""s":""#).or(named(br#""symbol":""#)).is_some_and(is_coin_margined);
     if has(br#""ps":""#) || coin() {
         return Some(Market::CoinM);
     }
-    if has(br#""pu":"#) || has(br#""X":""#) || has(br#""e":"bookTicker""#) {
+    if message.starts_with(br#"{"lastUpdateId""#) {
+        // Spot markets answer without a time.
+        return has(br#""E":"#).then_some(Market::UsdM);
+    }
+    if has(br#""pu":"#)
+        || has(br#""X":""#)
+        || has(br#""e":"bookTicker""#)
+        || (has(br#""e":"aggTrade""#) && !has(br#""M":"#))
+    {
         return Some(Market::UsdM);
     }
     let spot = has(br#""e":"depthUpdate""#) || has(br#""M":"#) || (has(br#""u":"#) && !has(br#""e":"#));
     spot.then_some(if folder == Market::Us { Market::Us } else { Market::Spot })
 }
 
-/// `BTCUSD_PERP` or `BTCUSD_240927`, but not `BTCBUSD_210129`.
+/// `BTCUSD_PERP` or `BNBUSD_240927`, but not `BTCBUSD_210129`.
 fn is_coin_margined(symbol: &str) -> bool {
-    symbol.split_once('_').is_some_and(|(pair, _)| pair.ends_with("USD") && !pair.ends_with("BUSD"))
+    symbol.split_once('_').is_some_and(|(pair, kind)| {
+        let busd = pair.ends_with("BUSD") && pair != "BNBUSD";
+        kind == "PERP" || (pair.ends_with("USD") && !busd)
+    })
 }
 
 /// Where the fields before the levels stand.
@@ -121,6 +133,18 @@ mod tests {
         assert_eq!(told(br#"{"e":"bookTicker","u":5,"s":"BTCUSDT"}"#, spot), Some(Market::UsdM));
         assert_eq!(told(br#"{"e":"trade","s":"BTCUSDT","X":"MARKET"}"#, spot), Some(Market::UsdM));
         assert_eq!(told(br#"{"e":"trade","s":"BTCUSD_PERP","X":"MARKET"}"#, spot), Some(Market::CoinM));
+        let agg = br#"{"e":"aggTrade","s":"BTCUSDT","a":1,"p":"1","q":"1","f":1,"l":1,"T":1,"m":true}"#;
+        assert_eq!(told(agg, spot), Some(Market::UsdM));
+        let agg =
+            br#"{"e":"aggTrade","s":"BTCUSDT","a":1,"p":"1","q":"1","f":1,"l":1,"T":1,"m":true,"M":true}"#;
+        assert_eq!(told(agg, spot), Some(spot));
         assert_eq!(told(br#"{"e":"kline","s":"BTCUSDT","k":{}}"#, spot), None);
+        assert_eq!(told(br#"{"lastUpdateId":1,"E":5,"T":4,"bids":[]}"#, spot), Some(Market::UsdM));
+        assert_eq!(
+            told(br#"{"lastUpdateId":1,"symbol":"BNBUSD_PERP","pair":"BNBUSD"}"#, spot),
+            Some(Market::CoinM)
+        );
+        assert_eq!(told(br#"{"lastUpdateId":1,"symbol":"BTCBUSD_210129"}"#, spot), None);
+        assert_eq!(told(br#"{"lastUpdateId":1,"bids":[]}"#, spot), None);
     }
 }

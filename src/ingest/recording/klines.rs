@@ -83,12 +83,22 @@ fn symbol_and_interval(name: &str) -> Option<(String, Interval)> {
     let at = parts.iter().position(|part| Interval::from_name(part).is_some())?;
     let interval = Interval::from_name(parts[at])?;
     let symbol = match parts[..at] {
-        ["klines" | "kline"] => parts.get(at + 1)?.to_string(),
+        // A name of a future holds `_`, too: what follows it is a day.
+        ["klines" | "kline"] => {
+            let after = parts[at + 1..].iter().copied();
+            after
+                .take_while(|part| part.len() != DAY || digits(part.as_bytes()).is_none())
+                .collect::<Vec<_>>()
+                .join("_")
+        }
         [] => return None,
         ref before => before.join("_"),
     };
-    Some((symbol, interval))
+    (!symbol.is_empty()).then_some((symbol, interval))
 }
+
+/// The length of `20240808`; a delivery day in a symbol has six digits.
+const DAY: usize = 8;
 
 const COLUMNS: usize = 12;
 
@@ -109,6 +119,10 @@ mod tests {
         check("BTCUSDT-1m-2024-03-04.csv", Some(("BTCUSDT", Interval::M1)));
         check("BTCUSD_PERP-1M-2024.csv", Some(("BTCUSD_PERP", Interval::Month1)));
         check("klines_1m_BTCUSDT_20240808_2355-2359.csv", Some(("BTCUSDT", Interval::M1)));
+        check("klines_1m_BTCUSD_PERP_20240808_2355-2359.csv", Some(("BTCUSD_PERP", Interval::M1)));
+        check("klines_1h_BTCUSD_240927_20240808.csv", Some(("BTCUSD_240927", Interval::H1)));
+        check("klines_1h_BTCUSDT.csv", Some(("BTCUSDT", Interval::H1)));
+        check("klines_1h_20240808.csv", None);
         check("BTCUSD_PERP_15m.csv.gz", Some(("BTCUSD_PERP", Interval::M15)));
         check("trades.csv", None);
         check("1m.csv", None);

@@ -29,7 +29,7 @@ pub use self::play::{Played, Replay, replay};
 use super::binance::Market;
 use crate::market::{Millis, SourceBar};
 
-/// Several files, read one after the other as one session.
+/// Several files, read one after the other as one session, in the order of their first records.
 ///
 /// Invariant: receive times never go back.
 pub struct Recording {
@@ -49,6 +49,7 @@ impl Recording {
     pub fn open(files: &[PathBuf]) -> Result<Recording, RecordingError> {
         let mut recording =
             Recording { waiting: VecDeque::new(), together: Vec::new(), failed: None, last: Millis::MIN };
+        let mut found = Vec::new();
         let brought: Vec<_> = files.iter().filter_map(|file| answers_beside(file)).collect();
         for file in files.iter().filter(|file| !brought.contains(file)) {
             let mut places = Place::all_of(file)?.into_iter();
@@ -56,11 +57,20 @@ impl Recording {
             if let Some(answers) = answers_beside(file) {
                 first.extend(Place::all_of(&answers)?);
             }
-            recording.waiting.push_back(first);
-            recording.waiting.extend(places.map(|place| vec![place]));
+            found.push(first);
+            found.extend(places.map(|place| vec![place]));
         }
-        recording.open_next()?;
-        Ok(recording)
+        // What cannot be read comes last, so that it keeps nothing from being played.
+        found.sort_by_cached_key(|places| {
+            let begin = places.iter().filter_map(first_micros).min();
+            (begin.is_none(), begin)
+        });
+        recording.waiting = found.into();
+        recording.open_next();
+        match recording.failed.take_if(|_| recording.together.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(recording),
+        }
     }
 
     /// When the next record was received; `None` at the end.
@@ -74,7 +84,7 @@ impl Recording {
     /// The next record; `None` at the end. Its payload may be written to.
     ///
     /// # Errors
-    /// [`RecordingError`] when a file cannot be read on. Everything before that place was given;
+    /// The first [`RecordingError`], after everything that could be read, in the other files, too;
     /// what follows an error is the end.
     #[allow(clippy::should_implement_trait, reason = "it lends its buffer, which an iterator cannot")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, RecordingError> {
@@ -91,7 +101,7 @@ impl Recording {
         loop {
             for source in &mut self.together {
                 if let Err(error) = source.look_ahead() {
-                    self.failed.get_or_insert(error);
+                    note(&mut self.failed, error);
                 }
             }
             let ahead = |(at, source): (usize, &Source)| Some((source.ahead.as_ref()?.micros, at));
@@ -99,24 +109,36 @@ impl Recording {
                 return Ok(Some((at, self.last.max(micros.div_euclid(1_000)))));
             }
             self.together.clear();
-            if let Some(error) = self.failed.take() {
-                self.waiting.clear();
-                return Err(error);
-            }
             if self.waiting.is_empty() {
-                return Ok(None);
+                return self.failed.take().map_or(Ok(None), Err);
             }
-            self.open_next()?;
+            self.open_next();
         }
     }
 
-    fn open_next(&mut self) -> Result<(), RecordingError> {
+    fn open_next(&mut self) {
         for place in self.waiting.pop_front().into_iter().flatten() {
-            let opened = Source::open(place).inspect_err(|_| self.waiting.clear())?;
-            self.together.push(opened);
+            match Source::open(place) {
+                Ok(opened) => self.together.push(opened),
+                Err(error) => note(&mut self.failed, error),
+            }
         }
-        Ok(())
     }
+}
+
+/// Keeps the first error, which the reader is given at the end; the log has the others.
+fn note(failed: &mut Option<RecordingError>, error: RecordingError) {
+    match failed {
+        Some(_) => tracing::warn!(%error, "another file is not played to its end"),
+        None => *failed = Some(error),
+    }
+}
+
+/// When the first record of a file was received; `None` when there is none to be read.
+fn first_micros(place: &Place) -> Option<i64> {
+    let mut source = Source::open(place.clone()).ok()?;
+    source.look_ahead().ok()?;
+    Some(source.ahead?.micros)
 }
 
 /// The REST answers of a session, where they stand in a file of their own.

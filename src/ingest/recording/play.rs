@@ -27,8 +27,14 @@ pub struct Replay {
     recording: Recording,
     symbols: Arc<Symbols>,
     /// One for each market that the recording has messages of.
-    feeds: Vec<Feed>,
+    feeds: Vec<Followed>,
     played: Played,
+}
+
+/// A market's feed, and whether a connection to the market was opened yet.
+struct Followed {
+    feed: Feed,
+    connected: bool,
 }
 
 /// How much was played.
@@ -67,10 +73,14 @@ impl Replay {
         let Some(record) = self.recording.next()? else { return Ok(None) };
         let (received, payload) = (record.received, record.payload);
         self.played.records += 1;
-        let feed = feed_of(&mut self.feeds, record.market, &self.symbols);
+        let Followed { feed, connected } = feed_of(&mut self.feeds, record.market, &self.symbols);
         let result = match record.kind {
             RecordKind::Connected => {
-                feed.disconnected(received, sink);
+                // A picture from before the first connection is no loss: whether it bridges to the
+                // changes is seen from their numbers.
+                if std::mem::replace(connected, true) {
+                    feed.disconnected(received, sink);
+                }
                 Ok(())
             }
             RecordKind::Frame => feed.message(received, payload, sink).map(drop),
@@ -100,22 +110,28 @@ impl Replay {
         self.played
     }
 
-    /// What was heard of a symbol, in the market that told of it first.
+    /// What was heard of a symbol, in the market whose book stands.
     pub fn counts(&self, symbol: SymbolId) -> SymbolCounts {
-        let heard = self.feeds.iter().map(|feed| *feed.counts(symbol));
-        heard.into_iter().find(|counts| *counts != SymbolCounts::default()).unwrap_or_default()
+        let heard = self.feeds.iter().map(|followed| *followed.feed.counts(symbol));
+        heard.max_by_key(|counts| (counts.snapshots, counts.applied, counts.diffs)).unwrap_or_default()
+    }
+
+    /// The markets that told of a symbol's book, when they are more than one: they share the name,
+    /// and what came of them is mixed.
+    pub fn mixed(&self, symbol: SymbolId) -> Option<Vec<Market>> {
+        let told = |followed: &&Followed| followed.feed.counts(symbol).diffs > 0;
+        let markets: Vec<_> = self.feeds.iter().filter(told).map(|followed| followed.feed.market()).collect();
+        (markets.len() > 1).then_some(markets)
     }
 }
 
-fn feed_of<'a>(feeds: &'a mut Vec<Feed>, market: Market, symbols: &Arc<Symbols>) -> &'a mut Feed {
-    match feeds.iter().position(|feed| feed.market() == market) {
-        Some(at) => &mut feeds[at],
-        None => {
-            let at = feeds.len();
-            feeds.push(Feed::new(market, symbols.clone(), UnknownSymbols::Add));
-            &mut feeds[at]
-        }
-    }
+fn feed_of<'a>(feeds: &'a mut Vec<Followed>, market: Market, symbols: &Arc<Symbols>) -> &'a mut Followed {
+    let at = feeds.iter().position(|followed| followed.feed.market() == market).unwrap_or_else(|| {
+        let feed = Feed::new(market, symbols.clone(), UnknownSymbols::Add);
+        feeds.push(Followed { feed, connected: false });
+        feeds.len() - 1
+    });
+    &mut feeds[at]
 }
 
 /// A recording in a wrong format would fill the log; the count says the rest.

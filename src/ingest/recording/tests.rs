@@ -173,20 +173,53 @@ fn a_line_longer_than_any_message_ends_the_reading() {
 }
 
 #[test]
-fn files_are_played_one_after_the_other_and_each_tells_its_own_market() {
+fn files_are_played_in_the_order_of_their_times_and_each_tells_its_own_market() {
     let folder = Folder::new();
-    let first = folder.file("btcusdt_1.gz", &gzip(b"1723161253937085768 {\"stream\":\"x\",\"data\":{\"e\":\"depthUpdate\",\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,\"pu\":0}}\n1723161253938000000 {\"lastUpdateId\":5}\n"));
+    let first = folder.file("btcusdt_1.gz", &gzip(b"1723161253927085768 {\"stream\":\"x\",\"data\":{\"e\":\"depthUpdate\",\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,\"pu\":0}}\n1723161253928000000 {\"lastUpdateId\":5}\n"));
     let second = folder
         .file("btcusdt_2", b"1723161253930000000 {\"lastUpdateId\":6,\"symbol\":\"ETHUSD_PERP\"}\nbad\n");
     check(
-        &[first, second],
+        &[second, first],
         &[
-            "1723161253937 usdm frame {\"stream\":\"x\",\"data\":{\"e\":\"depthUpdate\",\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,\"pu\":0}}",
-            "1723161253938 usdm depth of BTCUSDT {\"lastUpdateId\":5}",
-            "1723161253938 coinm depth of ETHUSD_PERP {\"lastUpdateId\":6,\"symbol\":\"ETHUSD_PERP\"}",
-            "1723161253938 coinm unreadable",
+            "1723161253927 usdm frame {\"stream\":\"x\",\"data\":{\"e\":\"depthUpdate\",\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,\"pu\":0}}",
+            "1723161253928 usdm depth of BTCUSDT {\"lastUpdateId\":5}",
+            "1723161253930 coinm depth of ETHUSD_PERP {\"lastUpdateId\":6,\"symbol\":\"ETHUSD_PERP\"}",
+            "1723161253930 coinm unreadable",
         ],
     );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_on_keeps_no_other_from_being_played() {
+    let folder = Folder::new();
+    let poem = folder.file("poem", b"roses are red");
+    let cut = gzip(WS.repeat(500).as_bytes());
+    let cut = folder.file("cut", &cut[..cut.len() / 2]);
+    let whole = folder.file("whole", b"wss://stream.binance.us/x <-> 900\n901: {\"n\":9}\n");
+    let (records, error) = read(&[poem, cut, whole]);
+    assert_eq!(records[records.len() - 2..], ["900000 us connected", "901000 us frame {\"n\":9}"]);
+    let error = error.unwrap();
+    assert!(matches!(&error, RecordingError::CutShort { path, .. } if path.ends_with("cut")), "{error}");
+}
+
+#[test]
+fn an_odd_address_among_the_venues_own_is_one_line_that_is_left_out() {
+    let folder = Folder::new();
+    let text = WS.replace("not a line of it", "https://example.com/depth -> 101.0: {}");
+    let (records, error) = read(&[folder.file("odd.txt", text.as_bytes())]);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(records[2], "100500 spot unreadable");
+    assert_eq!(records.len(), 5);
+}
+
+#[test]
+fn a_capture_that_goes_on_where_another_file_ended_is_told_by_its_frames() {
+    let folder = Folder::new();
+    let frame = r#"{"stream":"x","data":{"e":"depthUpdate","s":"BTCUSDT","U":1,"u":2,"pu":0,"b":[],"a":[]}}"#;
+    let text = format!("100.5: {{\"e\":\"kline\"}}\n101.5: {frame}\n102.5: {{\"e\":\"kline\"}}\n");
+    let path = folder.file("BINANCE_FUTURES.ws.5.1", text.as_bytes());
+    let frames = [format!("101500 usdm frame {frame}"), "102500 usdm frame {\"e\":\"kline\"}".to_owned()];
+    check(&[path], &["100500 spot unreadable", &frames[0], &frames[1]]);
 }
 
 #[test]
