@@ -1,10 +1,12 @@
 //! What the gateways do for many clients at once: whose events reach whom, who is counted, who comes in.
 
+use std::num::NonZeroUsize;
+
 use serde_json::{Value, json};
 use tickcast::auth::{Mint, mint};
 
 use crate::gateway::{Gateway, MAVEN, TRADEWITHAI};
-use crate::raw::{Raw, post};
+use crate::raw::{Raw, post, upgrade};
 use crate::running::{Running, now, secrets, token, until};
 
 fn running() -> (Running, tempfile::TempDir) {
@@ -195,4 +197,19 @@ fn admins_are_shown_who_is_there_and_others_are_not() {
     assert_eq!(stats(&server, &admin), (200, expected));
     drop(ann);
     until("nobody is there", || stats(&server, &admin).1 == nobody);
+}
+
+#[test]
+fn one_client_too_many_is_told_so_on_either_transport_until_another_goes() {
+    let server = Running::start(|config| config.limits.connections = NonZeroUsize::MIN);
+    let status = |transport: &str| {
+        let mut raw = Raw::socket(server.address);
+        raw.send(upgrade(&format!("/socket.io/?EIO=4&transport={transport}"), "").as_bytes());
+        raw.head()[9..12].to_owned()
+    };
+    let first = Gateway::connect_with(server.address, MAVEN, "", "");
+    assert_eq!(["polling", "websocket"].map(status), ["503", "503"]);
+    drop(first);
+    until("the place is free", || status("polling") == "200");
+    assert_eq!(status("websocket"), "503", "a session on polling has a place, too");
 }

@@ -163,8 +163,7 @@ impl Stage for Inside {
 
     fn pass(&mut self, by: Millis) {
         let until = self.now + by;
-        loop {
-            let Some(due) = self.next_due().filter(|&due| due <= until) else { break };
+        while let Some(due) = self.next_due().filter(|&due| due <= until) {
             self.now = self.now.max(due);
             self.turn();
         }
