@@ -136,6 +136,10 @@ impl Scale {
 pub struct Price(pub i64);
 
 impl Price {
+    /// The largest that a price may become because its scale grew: 18 digits. Without growing the
+    /// largest has 19, so that a market can rise ninefold under needless decimals of one price.
+    pub const LARGEST_RESCALED: i64 = 999_999_999_999_999_999;
+
     /// The price as it is printed.
     pub fn to_decimal(self, scale: Scale) -> Decimal {
         Decimal { mantissa: self.0, decimals: scale.0 }
@@ -220,6 +224,20 @@ impl Total {
             i128::from(price.mantissa) * i128::from(quantity.0.mantissa),
             price.decimals + quantity.0.decimals,
         )
+    }
+
+    /// What contracts of a `value` each come to at `price`, with eight decimals, rounded to the
+    /// nearest; nothing where that cannot be said.
+    pub fn of_contracts(contracts: Quantity, value: Decimal, price: Decimal) -> Total {
+        let power = |decimals: u8| 10_i128.checked_pow(decimals.into());
+        let worth = || {
+            let worth = i128::from(contracts.0.mantissa).checked_mul(value.mantissa.into())?;
+            let worth = worth.checked_mul(power(price.decimals + CONTRACT_DECIMALS)?)?.checked_mul(2)?;
+            let divisor = power(contracts.0.decimals + value.decimals)?.checked_mul(price.mantissa.into())?;
+            let doubled = worth.checked_div(divisor)?;
+            Some((doubled + doubled.signum()) / 2)
+        };
+        Total::from_parts(worth().unwrap_or(0), CONTRACT_DECIMALS)
     }
 
     /// Adds `other`; at the end of the 38 digits (no market reaches it) the sum stays where it is.
@@ -370,6 +388,9 @@ fn write_digits(digits: &[u8], decimals: u8, out: &mut Vec<u8>) {
         out.extend_from_slice(digits);
     }
 }
+
+/// The decimals that Binance writes the worth of coin-margined contracts with.
+const CONTRACT_DECIMALS: u8 = 8;
 
 const POWERS: [i64; MAX_DECIMALS as usize + 1] = {
     let mut powers = [1; MAX_DECIMALS as usize + 1];

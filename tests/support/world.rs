@@ -299,6 +299,10 @@ impl Sink for World {
     fn recycle(&mut self, change: Box<BookChange>) {
         self.spare.push(change);
     }
+
+    fn lost(&mut self, heard: &mut u64) -> Option<SymbolId> {
+        self.board.lost(heard)
+    }
 }
 
 /// Every variant of a book topic of `symbol`, by its full name.

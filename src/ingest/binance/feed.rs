@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::line::Line;
+use super::heard::NOTHING;
+use super::line::{Held, Line};
 use super::message::{Diff, Message, Snapshot, read_instruments, read_levels};
 use super::quick::Quick;
 use super::{Heard, Market, SymbolCounts, UnknownSymbols};
@@ -22,6 +23,8 @@ pub struct Feed {
     quick: Quick,
     json: Json,
     lines: Lines,
+    /// See [`Sink::lost`].
+    losses_heard: u64,
 }
 
 impl Feed {
@@ -31,7 +34,17 @@ impl Feed {
         Feed {
             quick: Quick::default(),
             json: Json::new(),
-            lines: Lines { market, symbols, known: FxHashMap::default(), unknown, lines, wanting, ticks },
+            losses_heard: 0,
+            lines: Lines {
+                market,
+                symbols,
+                known: FxHashMap::default(),
+                unknown,
+                lines,
+                wanting,
+                held: Held::default(),
+                ticks,
+            },
         }
     }
 
@@ -60,6 +73,9 @@ impl Feed {
         sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
         check_length(bytes, LONGEST_MESSAGE)?;
+        while let Some(symbol) = sink.lost(&mut self.losses_heard) {
+            self.lines.lost(symbol, received, sink);
+        }
         match self.quick.read(bytes) {
             Some(Message::Diff(diff)) => {
                 let quick = &mut self.quick;
@@ -159,6 +175,7 @@ struct Lines {
     /// By the symbol's number. Other sources have symbols too: theirs are empty here.
     lines: Vec<Option<Box<Line>>>,
     wanting: Vec<SymbolId>,
+    held: Held,
     /// Steps of symbols that were listed before anything else was heard of them.
     ticks: FxHashMap<Box<str>, Decimal>,
 }
@@ -228,9 +245,11 @@ impl Lines {
             sink.recycle(change);
             return Err(bad);
         }
-        if line.diff(change, diff.previous, received, sink) && !line.wanted {
+        let levels = change.bids.len() + change.asks.len();
+        if line.diff(change, diff.previous, received, sink) {
             let symbol = line.symbol;
             self.want(symbol);
+            self.held.hold(levels, &mut self.lines);
         }
         Ok(Heard::Market)
     }
@@ -284,6 +303,15 @@ impl Lines {
         Ok(Heard::Instruments { symbols: known })
     }
 
+    #[cold]
+    fn lost(&mut self, symbol: SymbolId, received: Millis, sink: &mut impl Sink) {
+        if let Some(Some(line)) = self.lines.get_mut(symbol.index())
+            && line.lost(received, sink)
+        {
+            self.want(symbol);
+        }
+    }
+
     /// The line of a symbol as the venue names it.
     #[inline]
     fn named(&mut self, name: &[u8], received: Millis, sink: &mut impl Sink) -> Result<&mut Line, FeedError> {
@@ -302,6 +330,9 @@ impl Lines {
             None => self.add(&text, received, sink)?,
         };
         self.known.insert(name.into(), id);
+        if let Some(value) = self.market.contract_value(&text) {
+            sink.put(id, received, Event::Contract { value });
+        }
         Ok(id)
     }
 
@@ -369,18 +400,3 @@ pub const LONGEST_MESSAGE: usize = 4 << 20;
 
 /// The list of instruments was 1.5 MB in 2021 and grows; a depth of 5,000 levels has 400 kB.
 pub const LONGEST_ANSWER: usize = 10 << 20;
-
-static NOTHING: SymbolCounts = SymbolCounts {
-    diffs: 0,
-    applied: 0,
-    dropped: 0,
-    duplicates: 0,
-    gaps: 0,
-    snapshots: 0,
-    too_old: 0,
-    trades: 0,
-    trades_ignored: 0,
-    quotes: 0,
-    bars: 0,
-    tickers: 0,
-};

@@ -44,6 +44,22 @@ pub enum UnknownSymbols {
     Add,
 }
 
+/// What was heard of a symbol that nothing was heard of.
+pub(super) static NOTHING: SymbolCounts = SymbolCounts {
+    diffs: 0,
+    applied: 0,
+    dropped: 0,
+    duplicates: 0,
+    gaps: 0,
+    snapshots: 0,
+    too_old: 0,
+    trades: 0,
+    trades_ignored: 0,
+    quotes: 0,
+    bars: 0,
+    tickers: 0,
+};
+
 /// What was heard of one symbol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SymbolCounts {
@@ -55,7 +71,7 @@ pub struct SymbolCounts {
     pub dropped: u64,
     /// Diffs that came a second time.
     pub duplicates: u64,
-    /// Holes in the numbering.
+    /// Holes in the numbering, and books that could not be kept.
     pub gaps: u64,
     /// Snapshots that were passed on.
     pub snapshots: u64,
