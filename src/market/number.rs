@@ -210,7 +210,7 @@ impl Total {
     pub const ZERO: Total = Total { high: 0, low: 0, decimals: 0 };
 
     #[allow(clippy::cast_possible_truncation, reason = "the two halves are cut on purpose")]
-    const fn from_parts(mantissa: i128, decimals: u8) -> Total {
+    pub(super) const fn from_parts(mantissa: i128, decimals: u8) -> Total {
         Total { high: (mantissa >> 64) as i64, low: mantissa as u64, decimals }
     }
 
@@ -224,20 +224,6 @@ impl Total {
             i128::from(price.mantissa) * i128::from(quantity.0.mantissa),
             price.decimals + quantity.0.decimals,
         )
-    }
-
-    /// What contracts of a `value` each come to at `price`, with eight decimals, rounded to the
-    /// nearest; nothing where that cannot be said.
-    pub fn of_contracts(contracts: Quantity, value: Decimal, price: Decimal) -> Total {
-        let power = |decimals: u8| 10_i128.checked_pow(decimals.into());
-        let worth = || {
-            let worth = i128::from(contracts.0.mantissa).checked_mul(value.mantissa.into())?;
-            let worth = worth.checked_mul(power(price.decimals + CONTRACT_DECIMALS)?)?.checked_mul(2)?;
-            let divisor = power(contracts.0.decimals + value.decimals)?.checked_mul(price.mantissa.into())?;
-            let doubled = worth.checked_div(divisor)?;
-            Some((doubled + doubled.signum()) / 2)
-        };
-        Total::from_parts(worth().unwrap_or(0), CONTRACT_DECIMALS)
     }
 
     /// Adds `other`; at the end of the 38 digits (no market reaches it) the sum stays where it is.
@@ -388,9 +374,6 @@ fn write_digits(digits: &[u8], decimals: u8, out: &mut Vec<u8>) {
         out.extend_from_slice(digits);
     }
 }
-
-/// The decimals that Binance writes the worth of coin-margined contracts with.
-const CONTRACT_DECIMALS: u8 = 8;
 
 const POWERS: [i64; MAX_DECIMALS as usize + 1] = {
     let mut powers = [1; MAX_DECIMALS as usize + 1];

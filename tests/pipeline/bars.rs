@@ -96,7 +96,7 @@ fn in_a_replay_bars_close_with_the_trades_of_any_symbol() {
     let (x, y) = (world.symbol("X"), world.symbol("Y"));
     world.join("kline:X:1m");
     world.event(x, trade(1, START, "10", "1"));
-    world.advance(START + 90_000);
+    world.advance(START + 62_000);
     world.take_told();
     world.event(y, trade(1, START + 60_000, "5", "1"));
     assert_eq!(rows(&world.take_told()), [(0, true, "10", 1, false), (1, false, "10", 0, false)]);

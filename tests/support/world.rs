@@ -282,7 +282,8 @@ impl World {
 }
 
 impl Sink for World {
-    fn put(&mut self, symbol: SymbolId, _: Millis, event: Event) {
+    fn put(&mut self, symbol: SymbolId, received: Millis, event: Event) {
+        self.now = self.now.max(received);
         self.event(symbol, event);
     }
 

@@ -116,7 +116,7 @@ impl Feed {
         let lines = &mut self.lines;
         self.json.read(bytes, |value| match Snapshot::read(value) {
             Some(snapshot) => lines.snapshot(symbol, snapshot, received, sink),
-            None => refusal(value, "a depth answer without lastUpdateId, bids or asks"),
+            None => Heard::refusal(value, "a depth answer without lastUpdateId, bids or asks"),
         })?
     }
 
@@ -135,7 +135,7 @@ impl Feed {
         // It comes once, and its tape takes more memory than all others together: not kept.
         Json::new().read(bytes, |value| match value.field("symbols") {
             Some(_) => lines.instruments(value, received, sink),
-            None => refusal(value, "a list of instruments without symbols"),
+            None => Heard::refusal(value, "a list of instruments without symbols"),
         })?
     }
 
@@ -380,14 +380,6 @@ fn check_length(bytes: &[u8], limit: usize) -> Result<(), FeedError> {
         return Err(FeedError::TooLong { bytes: bytes.len(), limit });
     }
     Ok(())
-}
-
-/// A REST answer that is not what was asked for is a refusal, or nothing known.
-fn refusal(value: Value<'_>, what: &'static str) -> Result<Heard, FeedError> {
-    let code = value.field("code").and_then(Value::signed);
-    let text = value.field("msg").and_then(Value::text).unwrap_or_default();
-    let code = code.ok_or(FeedError::NotUnderstood { what })?;
-    Ok(Heard::Refused { id: None, code, message: text.chars().take(200).collect() })
 }
 
 fn shortened(name: &str) -> String {

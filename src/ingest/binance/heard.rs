@@ -1,5 +1,7 @@
 //! What a [`Feed`](super::Feed) tells its connector: what kind of message it was, and what it counted.
 
+use crate::ingest::FeedError;
+use crate::ingest::json::Value;
 use crate::market::SymbolId;
 
 /// What kind of message it was, for the connector that has to act on some of them.
@@ -33,6 +35,16 @@ pub enum Heard {
     },
     /// The venue will close this connection soon: open the next one now.
     ShuttingDown,
+}
+
+impl Heard {
+    /// A REST answer that is not what was asked for is a refusal, or nothing known.
+    pub(super) fn refusal(value: Value<'_>, what: &'static str) -> Result<Heard, FeedError> {
+        let code = value.field("code").and_then(Value::signed);
+        let text = value.field("msg").and_then(Value::text).unwrap_or_default();
+        let code = code.ok_or(FeedError::NotUnderstood { what })?;
+        Ok(Heard::Refused { id: None, code, message: text.chars().take(200).collect() })
+    }
 }
 
 /// What to do with a symbol that is in no list.
