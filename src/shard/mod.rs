@@ -161,7 +161,9 @@ impl Shard {
             self.each(now, out, |state, turn| state.advance_ticker(turn));
         }
         self.advance_bars(now, now - self.config.bars_close.patience(), out);
-        while let Some((_, symbol)) = self.crossed.pop_front_if(|(at, _)| *at <= now) {
+        while self.crossed.front().is_some_and(|&(at, _)| at <= now)
+            && let Some((_, symbol)) = self.crossed.pop_front()
+        {
             let Some((state, mut turn)) = self.state(now, symbol, out) else { continue };
             let was_touched = state.is_touched();
             state.end_crossed(&mut turn);
