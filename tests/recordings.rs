@@ -130,7 +130,7 @@ impl Sink for NaiveSink {
                 book.quotes.insert(quote.update_id, quote);
             }
             Event::Bar(bar) => book.bars.push(*bar),
-            Event::Ticker(_) => {}
+            Event::Ticker(_) | Event::Contract { .. } => {}
             Event::Scale { tick } => book.scale = Some(tick),
         }
     }

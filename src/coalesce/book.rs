@@ -47,13 +47,20 @@ struct Pending {
     taken_in: Millis,
 }
 
+impl Picture {
+    /// An empty one, which takes no memory.
+    fn of(depth: Depth) -> Picture {
+        match depth.limit() {
+            Some(_) => Picture::Window { bids: Vec::new(), asks: Vec::new() },
+            None => Picture::Changes { bids: FxHashMap::default(), asks: FxHashMap::default() },
+        }
+    }
+}
+
 impl BookTopic {
     /// A topic that nobody listens to yet.
     pub fn new(depth: Depth, speed: Speed) -> BookTopic {
-        let picture = match depth.limit() {
-            Some(_) => Picture::Window { bids: Vec::new(), asks: Vec::new() },
-            None => Picture::Changes { bids: FxHashMap::default(), asks: FxHashMap::default() },
-        };
+        let picture = Picture::of(depth);
         let throttle = Throttle::new(speed.window());
         BookTopic {
             depth,
@@ -106,7 +113,8 @@ impl BookTopic {
         self.active = false;
         self.pending = None;
         self.throttle.reset();
-        self.clear_picture();
+        self.picture = Picture::of(self.depth);
+        self.history.forget();
     }
 
     /// The scale of the symbol's prices grew: numbering restarts with a snapshot.

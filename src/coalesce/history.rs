@@ -10,7 +10,8 @@ use crate::state::LevelChange;
 /// A client that stopped at some flush is brought up to date by one delta: the present quantity at
 /// every price that changed since, whatever it went through in between.
 ///
-/// Invariant: it holds at most [`MOST_CHANGES`] prices; older flushes are forgotten first.
+/// Invariant: it holds at most [`MOST_CHANGES`] prices, and no more flushes than that; older flushes
+/// are forgotten first.
 #[derive(Debug, Default)]
 pub(super) struct History {
     flushes: VecDeque<PastFlush>,
@@ -54,6 +55,18 @@ impl History {
         updates: u32,
     ) {
         self.count += 1;
+        // Room first, so that the buffers never hold more than they may.
+        while self.changes.len() + changes.len() > MOST_CHANGES {
+            let Some(oldest) = self.flushes.pop_front() else { break };
+            self.changes.drain(..oldest.changes);
+        }
+        if changes.len() > MOST_CHANGES {
+            return;
+        }
+        let needed = self.changes.len() + changes.len();
+        if needed > self.changes.capacity() {
+            self.changes.reserve_exact((2 * needed).min(MOST_CHANGES) - self.changes.len());
+        }
         self.flushes.push_back(PastFlush {
             changes: changes.len(),
             first_update_id,
@@ -61,10 +74,6 @@ impl History {
             updates,
         });
         self.changes.extend(changes);
-        while self.changes.len() > MOST_CHANGES {
-            let Some(oldest) = self.flushes.pop_front() else { break };
-            self.changes.drain(..oldest.changes);
-        }
     }
 
     /// Notes a snapshot: nobody gets past it with a delta.
@@ -72,6 +81,11 @@ impl History {
         self.count += 1;
         self.flushes.clear();
         self.changes.clear();
+    }
+
+    /// Nobody listens any more: the memory is given back, and who comes later gets a snapshot.
+    pub(super) fn forget(&mut self) {
+        *self = History { count: self.count + 1, ..History::default() };
     }
 
     /// Puts every price that changed since `place` into `changed`, each once with what stood there
@@ -93,8 +107,9 @@ impl History {
     }
 }
 
-/// A few thousand prices are more than the merged delta of a client that can still be helped by one;
-/// they take 160 KiB for each topic that somebody listens to.
+/// A few thousand prices are more than the merged delta of a client that can still be helped by one.
+/// They take 128 KiB for each topic that somebody listens to, and the flushes that changed them at
+/// most as much again, where each changed a single price.
 const MOST_CHANGES: usize = 4_096;
 
 #[cfg(test)]
@@ -127,6 +142,24 @@ mod tests {
         assert_eq!(shown(&changed), [(Side::Bid, 2, 6), (Side::Ask, 8, 0)]);
         assert!(history.since(history.place(), &mut changed).is_none(), "who missed nothing needs nothing");
         assert!(history.since(history.place() + 1, &mut changed).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_never_takes_more_than_is_said_and_nothing_when_nobody_listens() {
+        let mut history = History::default();
+        let changes: Vec<_> = (0..3_000).map(|price| change(Side::Bid, price, 0)).collect();
+        for round in 0..200 {
+            history.note(&changes[..1 + round * 37 % 3_000], (1, 0), 1);
+            assert!(history.changes.capacity() <= MOST_CHANGES);
+        }
+        (0..10_000).for_each(|_| history.note(&changes[..1], (1, 0), 1));
+        assert!(history.flushes.capacity() <= MOST_CHANGES && size_of::<PastFlush>() == 32);
+        let before = history.place();
+        history.forget();
+        assert_eq!((history.changes.capacity(), history.flushes.capacity()), (0, 0));
+        assert!(history.since(before, &mut Vec::new()).is_none(), "nobody gets past it with a delta");
+        history.note(&vec![changes[0]; MOST_CHANGES + 1], (1, 0), 1);
+        assert!(history.since(before + 1, &mut Vec::new()).is_none(), "more than is kept is not kept");
     }
 
     #[test]

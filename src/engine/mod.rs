@@ -128,7 +128,7 @@ impl Engine {
             fine: workers.clock(),
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
-        let sink = EngineSink::new(shards.clone(), spare.clone());
+        let sink = EngineSink::new(shards.clone(), spare.clone(), board.clone());
         let most = config.publish.objects.get();
         let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, most);
         let history = History::new(commands);
@@ -151,7 +151,7 @@ impl Engine {
 
     /// Where a source puts what it understood. Each source has its own.
     pub fn sink(&self) -> EngineSink {
-        EngineSink::new(self.shards.clone(), self.spare.clone())
+        EngineSink::new(self.shards.clone(), self.spare.clone(), self.board.clone())
     }
 
     /// The symbols, which sources and the configuration add to.

@@ -150,6 +150,7 @@ impl Publisher {
         let (mut sink, books) = (self.sink.clone(), self.books.clone());
         let put = move || {
             let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
+            books.hear_losses(&mut sink);
             let put = |(at, symbol, market)| (at, put(&mut books, &mut sink, now, symbol, market));
             markets.into_iter().map(put).collect::<Vec<_>>()
         };
@@ -194,7 +195,10 @@ fn put(
     market: Market,
 ) -> Result<(), Rejection> {
     match market {
-        Market::Trade(trade) => sink.put(symbol, now, Event::Trade(trade)),
+        Market::Trade(trade) => {
+            books.admit(symbol, trade.price)?;
+            sink.put(symbol, now, Event::Trade(trade));
+        }
         Market::Ticker(ticker) => sink.put(symbol, now, Event::Ticker(ticker)),
         Market::Book(mut change) => match books.judge(symbol, &mut change) {
             Ok(Verdict::Apply) => sink.put(symbol, now, Event::Book(change)),

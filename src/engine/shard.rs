@@ -177,7 +177,7 @@ const fn kind(event: &Event) -> usize {
         Event::Quote(_) => 3,
         Event::Ticker(_) => 4,
         Event::Bar(_) => 5,
-        Event::Scale { .. } => 6,
+        Event::Scale { .. } | Event::Contract { .. } => 6,
     }
 }
 

@@ -8,6 +8,7 @@ use crossbeam_queue::ArrayQueue;
 use super::shard::ShardInput;
 use crate::ingest::Sink;
 use crate::market::{BookChange, Event, Millis, SymbolId};
+use crate::state::Board;
 
 /// Puts events into the queue of the shard that owns their symbol, and waits while it is full.
 #[derive(Clone)]
@@ -15,14 +16,16 @@ pub struct EngineSink {
     shards: Vec<Sender<ShardInput>>,
     /// Changes that shards have applied; their buffers are filled again.
     spare: Arc<ArrayQueue<Box<BookChange>>>,
+    board: Arc<Board>,
 }
 
 impl EngineSink {
     pub(super) const fn new(
         shards: Vec<Sender<ShardInput>>,
         spare: Arc<ArrayQueue<Box<BookChange>>>,
+        board: Arc<Board>,
     ) -> EngineSink {
-        EngineSink { shards, spare }
+        EngineSink { shards, spare, board }
     }
 
     /// Time has come to `now` in a recording, whether or not anything happened.
@@ -48,5 +51,10 @@ impl Sink for EngineSink {
         change.clear();
         // More than fit are simply let go.
         let _ = self.spare.push(change);
+    }
+
+    #[inline]
+    fn lost(&mut self, heard: &mut u64) -> Option<SymbolId> {
+        self.board.lost(heard)
     }
 }

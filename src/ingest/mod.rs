@@ -27,6 +27,13 @@ pub trait Sink {
 
     /// Takes back a change that was not put after all.
     fn recycle(&mut self, change: Box<BookChange>);
+
+    /// The next book that could not be kept although its changes were put, after the first `*heard`
+    /// such losses, which are then one more: it waits for a snapshot that its source has to ask for.
+    #[inline]
+    fn lost(&mut self, _heard: &mut u64) -> Option<SymbolId> {
+        None
+    }
 }
 
 /// Why a message of a source was left out. Everything else of that source goes on.

@@ -101,6 +101,11 @@ impl Sequence {
         self.held.len()
     }
 
+    /// How many levels are held.
+    pub const fn held_levels(&self) -> usize {
+        self.held_levels
+    }
+
     /// Judges a diff; `previous` is the end of the diff before, where the source names it.
     #[inline]
     pub fn diff(&mut self, change: Box<BookChange>, previous: Option<u64>) -> Verdict {
@@ -164,9 +169,9 @@ impl Sequence {
         Some(self.diff(change, previous))
     }
 
-    /// The connection ended: what was held ends in a hole, and so does the book. Says whether there
-    /// was a book.
-    pub fn disconnect(&mut self) -> bool {
+    /// The connection ended, or the book could not be kept: what was held ends in a hole, and so does
+    /// the book. Says whether there was a book.
+    pub fn lose(&mut self) -> bool {
         self.forget();
         std::mem::replace(&mut self.state, State::Waiting) != State::Waiting
     }
@@ -219,7 +224,12 @@ impl Sequence {
     fn hold(&mut self, held: Held) {
         self.held_levels += levels(&held.change);
         self.held.push_back(held);
-        while self.held.len() > HELD_DIFFS || self.held_levels > HELD_LEVELS {
+        self.keep_newest(HELD_LEVELS);
+    }
+
+    /// Lets the oldest diffs go until at most `most` levels are held.
+    pub fn keep_newest(&mut self, most: usize) {
+        while self.held.len() > HELD_DIFFS || self.held_levels > most {
             let Some(oldest) = self.held.pop_front() else { break };
             self.held_levels -= levels(&oldest.change);
         }
@@ -244,7 +254,8 @@ fn levels(change: &BookChange) -> usize {
 }
 
 /// At most this many diffs are held for a symbol: over three minutes of a 100 ms stream, and over a
-/// minute of the fastest one recorded. A snapshot comes within seconds, or something is wrong.
+/// minute of the fastest one recorded. A snapshot comes within seconds of being asked for; where
+/// hundreds of books wait their turn to be asked for, the feed bounds what all of them hold together.
 pub const HELD_DIFFS: usize = 2_000;
 
 /// At most this many levels are held for a symbol: 3.2 MB.

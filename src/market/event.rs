@@ -27,6 +27,12 @@ pub enum Event {
         /// The smallest step of a price; its decimals are the scale.
         tick: Decimal,
     },
+    /// Quantities of this symbol are contracts.
+    Contract {
+        /// What one is worth in the quote asset. The price of it is paid in the base asset, and so
+        /// that is what the venue calls the quote volume.
+        value: Decimal,
+    },
 }
 
 /// Levels that changed (absolute quantities, zero removes) or, in a snapshot, all of them.

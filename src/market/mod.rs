@@ -3,6 +3,7 @@
 //! Knows no I/O, no clock, no lock and no thread. Every other stage speaks in these words.
 
 mod account;
+mod contract;
 mod digits;
 mod event;
 mod interval;

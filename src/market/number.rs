@@ -136,6 +136,10 @@ impl Scale {
 pub struct Price(pub i64);
 
 impl Price {
+    /// The largest that a price may become because its scale grew: 18 digits. Without growing the
+    /// largest has 19, so that a market can rise ninefold under needless decimals of one price.
+    pub const LARGEST_RESCALED: i64 = 999_999_999_999_999_999;
+
     /// The price as it is printed.
     pub fn to_decimal(self, scale: Scale) -> Decimal {
         Decimal { mantissa: self.0, decimals: scale.0 }
@@ -206,7 +210,7 @@ impl Total {
     pub const ZERO: Total = Total { high: 0, low: 0, decimals: 0 };
 
     #[allow(clippy::cast_possible_truncation, reason = "the two halves are cut on purpose")]
-    const fn from_parts(mantissa: i128, decimals: u8) -> Total {
+    pub(super) const fn from_parts(mantissa: i128, decimals: u8) -> Total {
         Total { high: (mantissa >> 64) as i64, low: mantissa as u64, decimals }
     }
 

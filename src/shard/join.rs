@@ -35,7 +35,7 @@ impl SymbolState {
                     let slot = &mut self.books[at];
                     if slot.interest.leave(leave.channel.dialect, leave.worker) {
                         slot.topic.deactivate();
-                        slot.picture = None;
+                        (slot.picture, slot.missed) = (None, None);
                     }
                 }
             }

@@ -11,6 +11,7 @@ mod past;
 mod symbol;
 mod topics;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use due::Due;
@@ -18,7 +19,7 @@ pub(crate) use interest::Interest;
 pub use outlet::{Broadcast, Class, Join, Joined, Leave, Outlet};
 pub use past::{BarsWanted, PastBars, PastTrades};
 pub use symbol::{SymbolCounts, SymbolState};
-use symbol::{Turn, is_plausible};
+use symbol::{Turn, is_in_time};
 use topics::LatestTopic;
 
 use crate::coalesce::{Flush, Offer};
@@ -52,7 +53,19 @@ pub enum BarsClose {
     /// The clock, so long after the bar's end: live, where a trade takes a moment to arrive.
     After(Millis),
     /// The time of any symbol's trades: in a replay, where the clock says nothing of the recording.
+    /// While nobody trades the recording's own time closes them, five seconds after their ends.
     WithTrades,
+}
+
+impl BarsClose {
+    /// How long after its end a bar closes although nobody trades.
+    const fn patience(self) -> Millis {
+        match self {
+            BarsClose::After(grace) => grace,
+            // Long enough for any trade of a recording to have come.
+            BarsClose::WithTrades => 5_000,
+        }
+    }
 }
 
 impl Default for ShardConfig {
@@ -72,7 +85,8 @@ impl Default for ShardConfig {
 
 /// The symbols of one shard, and what their subscribers are to hear.
 ///
-/// Invariants: only this shard writes their state; a topic stands in `due` at most once.
+/// Invariants: only this shard writes their state. A topic may stand in `due` more than once, where
+/// it was ended and began anew: its throttle says whether a tick is its own.
 #[derive(Debug)]
 pub struct Shard {
     symbols: Arc<Symbols>,
@@ -84,6 +98,8 @@ pub struct Shard {
     /// Symbols that have something to publish at the end of the turn.
     touched: Vec<SymbolId>,
     due: Due,
+    /// See [`Turn::crossed`].
+    crossed: VecDeque<(Millis, SymbolId)>,
     flush: Flush,
     tickers: LatestTopic,
     /// The version of each symbol's statistics that `ticker:*` has told.
@@ -102,6 +118,7 @@ impl Shard {
             states: Vec::new(),
             touched: Vec::new(),
             due: Due::default(),
+            crossed: VecDeque::new(),
             flush: Flush::default(),
             // Without a window there would be no tick that brings them.
             tickers: LatestTopic::new(config.tickers_window.max(1)),
@@ -121,8 +138,8 @@ impl Shard {
         event: Event,
         out: &mut impl Outlet,
     ) -> Option<Box<BookChange>> {
-        if let (Event::Trade(trade), BarsClose::WithTrades) = (&event, self.config.bars_close)
-            && is_plausible(trade.time)
+        if let (Event::Trade(trade), by @ BarsClose::WithTrades) = (&event, self.config.bars_close)
+            && is_in_time(trade.time, now, by)
         {
             self.advance_bars(now, trade.time, out);
         }
@@ -143,8 +160,16 @@ impl Shard {
             self.next_minute = (now - 1).div_euclid(MINUTE) * MINUTE + MINUTE + 1;
             self.each(now, out, |state, turn| state.advance_ticker(turn));
         }
-        if let BarsClose::After(grace) = self.config.bars_close {
-            self.advance_bars(now, now - grace, out);
+        self.advance_bars(now, now - self.config.bars_close.patience(), out);
+        while self.crossed.front().is_some_and(|&(at, _)| at <= now)
+            && let Some((_, symbol)) = self.crossed.pop_front()
+        {
+            let Some((state, mut turn)) = self.state(now, symbol, out) else { continue };
+            let was_touched = state.is_touched();
+            state.end_crossed(&mut turn);
+            if !was_touched && state.is_touched() {
+                self.touched.push(symbol);
+            }
         }
         while let Some(topic) = self.due.pop(now) {
             match topic.symbol() {
@@ -161,11 +186,9 @@ impl Shard {
     /// When [`Shard::advance`] has something to do next.
     pub fn next_due(&self) -> Option<Millis> {
         let minute = (!self.states.is_empty()).then_some(self.next_minute);
-        let bars = match self.config.bars_close {
-            BarsClose::After(grace) if minute.is_some() => Some(self.bars_minute.saturating_add(grace)),
-            BarsClose::After(_) | BarsClose::WithTrades => None,
-        };
-        [minute, bars, self.due.next()].into_iter().flatten().min()
+        let bars = minute.map(|_| self.bars_minute.saturating_add(self.config.bars_close.patience()));
+        let crossed = self.crossed.front().map(|&(at, _)| at);
+        [minute, bars, crossed, self.due.next()].into_iter().flatten().min()
     }
 
     /// Publishes what the turn changed, for everybody who reads the cells.
@@ -225,7 +248,8 @@ impl Shard {
             self.add(now, symbol)?;
         }
         let state = self.states[symbol.index()].as_deref_mut()?;
-        Some((state, Turn { now, config: &self.config, due: &mut self.due, flush: &mut self.flush, out }))
+        let (config, board, crossed) = (&self.config, &*self.board, &mut self.crossed);
+        Some((state, Turn { now, config, board, crossed, due: &mut self.due, flush: &mut self.flush, out }))
     }
 
     fn add(&mut self, now: Millis, symbol: SymbolId) -> Option<()> {
@@ -248,8 +272,9 @@ impl Shard {
         for (at, state) in self.states.iter_mut().enumerate() {
             let Some(state) = state else { continue };
             let was_touched = state.is_touched();
-            let (due, flush) = (&mut self.due, &mut self.flush);
-            act(state, &mut Turn { now, config: &self.config, due, flush, out });
+            let (due, flush, crossed) = (&mut self.due, &mut self.flush, &mut self.crossed);
+            let (config, board) = (&self.config, &*self.board);
+            act(state, &mut Turn { now, config, board, crossed, due, flush, out });
             if !was_touched && state.is_touched() {
                 self.touched.extend(u32::try_from(at).map(SymbolId));
             }

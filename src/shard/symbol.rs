@@ -1,24 +1,27 @@
 //! One symbol: its state, its topics, and what an event makes of both.
 
+mod books;
 mod statistics;
 mod traded;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tracing::warn;
-
 use super::topics::{KlineTopic, LatestTopic, ticker_topics};
-pub(super) use traded::is_plausible;
+use books::Crossed;
+pub(super) use books::view;
+pub(super) use traded::is_in_time;
 
-use super::{Class, Due, Interest, Outlet, ShardConfig};
-use crate::coalesce::{BookTopic, Flush, Flushed, Offer};
+use super::{Due, Interest, Outlet, ShardConfig};
+use crate::coalesce::{BookTopic, Flush};
 use crate::dialect::Dialect;
 use crate::encode::Frame;
 use crate::market::{
-    BookChange, BookView, Depth, Event, Interval, Millis, Scale, Speed, StaleReason, SymbolId, TickerView,
-    Topic, Update, UpdateBody,
+    BookChange, Decimal, Depth, Event, Interval, Millis, Scale, Speed, SymbolId, TickerView, Topic,
 };
-use crate::state::{Bars, Book, BookSnapshot, BookStatus, Cell, SymbolCells, Tape, Ticker, TickerCell};
+use crate::state::{
+    Bars, Board, Book, BookSnapshot, BookStatus, Cell, SymbolCells, Tape, Ticker, TickerCell,
+};
 
 /// Everything about one symbol. Its shard is the only writer.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct SymbolState {
     pub(super) book_epoch: Arc<str>,
     restarts: u32,
     pub(super) book: Book,
+    /// What a contract is worth, where quantities are contracts.
+    contract: Option<Decimal>,
     ticker: Ticker,
     pub(super) bars: Bars,
     pub(super) tape: Tape,
@@ -41,6 +46,7 @@ pub struct SymbolState {
     book_cell: Cell<BookSnapshot>,
     ticker_cell: TickerCell,
     touched: Touched,
+    crossed: Crossed,
     view: TickerView,
     view_is_old: Old,
     /// The same of what others see.
@@ -92,6 +98,9 @@ pub(super) enum Old {
 pub(super) struct Turn<'a, O> {
     pub(super) now: Millis,
     pub(super) config: &'a ShardConfig,
+    pub(super) board: &'a Board,
+    /// When to look whether a book is still crossed, soonest first, each at most once.
+    pub(super) crossed: &'a mut VecDeque<(Millis, SymbolId)>,
     pub(super) due: &'a mut Due,
     pub(super) flush: &'a mut Flush,
     pub(super) out: &'a mut O,
@@ -115,6 +124,7 @@ impl SymbolState {
             book_epoch: epoch.clone(),
             restarts: 0,
             book: Book::new(config.levels_most),
+            contract: None,
             ticker,
             bars: Bars::new(config.bars_kept, config.flat_bars_most),
             tape: Tape::new(config.trades_kept),
@@ -125,6 +135,7 @@ impl SymbolState {
             book_cell: Cell::default(),
             ticker_cell: TickerCell::default(),
             touched: Touched::default(),
+            crossed: Crossed::default(),
             view: TickerView::default(),
             view_is_old: Old::Whole,
             published_is_old: Old::Whole,
@@ -191,14 +202,16 @@ impl SymbolState {
             Event::Stale(reason) => self.lose_book(reason, turn),
             Event::Trade(trade) => self.trade(trade, turn),
             Event::Quote(quote) => {
-                self.ticker.quote(quote);
-                self.ticker_changed(Old::Best, turn);
+                if self.ticker.quote(quote) {
+                    self.ticker_changed(Old::Best, turn);
+                }
             }
             Event::Ticker(official) => {
                 self.ticker.official(&official);
                 self.ticker_changed(Old::Whole, turn);
             }
             Event::Bar(bar) => self.source_bar(&bar, turn),
+            Event::Contract { value } => self.contract = Some(value),
             Event::Scale { tick } => {
                 let before = self.book.scale();
                 self.book.set_tick(tick);
@@ -208,99 +221,6 @@ impl SymbolState {
             }
         }
         None
-    }
-
-    fn change_book<O: Outlet>(&mut self, change: &BookChange, turn: &mut Turn<'_, O>) {
-        let (scale, status, best) = (self.book.scale(), self.book.status(), self.book.best());
-        let books = &mut self.books;
-        let applied =
-            self.book.apply(change, |level| books.iter_mut().for_each(|slot| slot.topic.record(level)));
-        self.follow_scale(scale);
-        self.touched.book = true;
-        if let Err(error) = applied {
-            self.counts.changes_refused += 1;
-            if self.counts.changes_refused.is_power_of_two() {
-                warn!(symbol = &*self.name, %error, refused = self.counts.changes_refused, "a change was not applied");
-            }
-        }
-        if self.book.status() == BookStatus::Good {
-            self.tell_books(change.first_update_id, turn);
-        } else if status == BookStatus::Good {
-            self.tell_stale(turn);
-        }
-        if self.book.best() != best {
-            self.ticker_changed(Old::Best, turn);
-        }
-    }
-
-    fn lose_book<O: Outlet>(&mut self, reason: StaleReason, turn: &mut Turn<'_, O>) {
-        self.book.mark_stale(reason);
-        self.touched.book = true;
-        self.tell_stale(turn);
-        self.ticker_changed(Old::Best, turn);
-    }
-
-    fn tell_books<O: Outlet>(&mut self, first_update_id: u64, turn: &mut Turn<'_, O>) {
-        for at in 0..self.books.len() {
-            let topic = &mut self.books[at].topic;
-            if topic.is_active() {
-                let (depth, speed) = topic.variant();
-                match topic.offer(turn.now, first_update_id) {
-                    Offer::Now => self.flush_book(at, false, turn),
-                    Offer::At(tick) => turn.due.push(tick, Topic::Book { symbol: self.id, depth, speed }),
-                    Offer::Waiting => {}
-                }
-            }
-        }
-    }
-
-    fn tell_stale<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
-        for slot in &mut self.books {
-            slot.picture = None;
-            if slot.topic.mark_stale() {
-                let (depth, speed) = slot.topic.variant();
-                let topic = Topic::Book { symbol: self.id, depth, speed };
-                let update = Update {
-                    topic,
-                    symbol: &self.name,
-                    scale: self.book.scale(),
-                    epoch: &self.book_epoch,
-                    seq: slot.topic.seq(),
-                    taken_in: turn.now,
-                    body: UpdateBody::Stale,
-                };
-                slot.interest.send(topic, Class::Lossless, &update, turn.out);
-            }
-        }
-    }
-
-    fn flush_book<O: Outlet>(&mut self, at: usize, on_tick: bool, turn: &mut Turn<'_, O>) {
-        let slot = &mut self.books[at];
-        let Some(flushed) = slot.topic.flush(turn.now, on_tick, &self.book, turn.flush) else { return };
-        slot.picture = None;
-        let (depth, speed) = slot.topic.variant();
-        let topic = Topic::Book { symbol: self.id, depth, speed };
-        let book = view(turn.flush);
-        let body = match flushed {
-            Flushed::Snapshot => UpdateBody::BookSnapshot { book, recovered: None },
-            Flushed::Delta { previous, merged } => {
-                UpdateBody::BookDelta { book, previous, merged, window: slot.topic.window() }
-            }
-        };
-        let update = Update {
-            topic,
-            symbol: &self.name,
-            scale: self.book.scale(),
-            epoch: &self.book_epoch,
-            seq: slot.topic.seq(),
-            taken_in: turn.flush.taken_in,
-            body,
-        };
-        let follows = match flushed {
-            Flushed::Snapshot => 0,
-            Flushed::Delta { .. } => slot.topic.place() - 1,
-        };
-        slot.interest.send_after(follows, topic, Class::Conflated, &update, turn.out);
     }
 
     /// A topic's tick has come.
@@ -360,25 +280,5 @@ impl SymbolState {
             }
         }
         true
-    }
-
-    /// Sends the book again although no change of it came: something else made the scale grow.
-    fn show_books_anew<O: Outlet>(&mut self, turn: &mut Turn<'_, O>) {
-        if self.book.status() == BookStatus::Good {
-            self.tell_books(self.book.last_update_id(), turn);
-        }
-    }
-}
-
-/// The levels and numbers of a flush as an update shows them.
-pub(super) fn view(flush: &Flush) -> BookView<'_> {
-    BookView {
-        bids: &flush.bids,
-        asks: &flush.asks,
-        first_update_id: flush.first_update_id,
-        previous_update_id: flush.previous_update_id,
-        last_update_id: flush.last_update_id,
-        time: flush.time,
-        checksum: flush.checksum,
     }
 }

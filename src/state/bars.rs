@@ -88,7 +88,8 @@ impl Bars {
     }
 
     /// Takes a bar of the venue's own in, for symbols without a trade stream; `false` where there
-    /// is one. A one-minute bar feeds all intervals, any other its own.
+    /// is one, or its interval has it already. A one-minute bar feeds all intervals whose own bars
+    /// the venue does not tell, any other feeds its own.
     pub fn source_bar(
         &mut self,
         interval: Interval,
@@ -99,12 +100,15 @@ impl Bars {
         if self.fed_by_trades {
             return false;
         }
+        let mut is_new = false;
         for row in &mut self.rows {
-            if row.interval == interval || interval == Interval::M1 {
-                row.source_bar(bar, closed, report);
+            if row.interval == interval {
+                is_new = row.own_bar(bar, closed, report);
+            } else if interval == Interval::M1 {
+                row.shorter_bar(bar, closed, report);
             }
         }
-        true
+        is_new
     }
 
     /// Closes the bars whose time is over at `now`, and begins the next ones. Bars that the venue
@@ -118,6 +122,11 @@ impl Bars {
             row.advance(now, report);
         }
         self.nested = self.is_nested();
+    }
+
+    /// Whether the minute in progress is over at `now`.
+    pub fn is_over(&self, now: Millis) -> bool {
+        self.rows[0].open.is_some_and(|open| open.bar.close_time <= now)
     }
 
     /// The bars of one interval.
@@ -183,6 +192,8 @@ struct Row {
     open: Option<Timed>,
     /// Of a bar that is built from the venue's shorter ones: the part of it that is final.
     settled: Option<Bar>,
+    /// Until then the venue's shorter bars are left out: it tells this interval's own.
+    owned_until: Millis,
     closed: VecDeque<Timed>,
     /// No bar opens before this: it is where the last closed one ended.
     floor: Millis,
@@ -196,6 +207,7 @@ impl Row {
             interval,
             open: None,
             settled: None,
+            owned_until: Millis::MIN,
             closed: VecDeque::new(),
             floor: Millis::MIN,
             kept,
@@ -212,7 +224,7 @@ impl Row {
             return report(BarChange::Open(self.interval));
         }
         let open_time = self.interval.open_time(trade.time);
-        if open_time < self.floor || self.open.is_some_and(|open| open_time < open.bar.open_time) {
+        if self.is_past(open_time) {
             return self.late(open_time, trade, report);
         }
         self.close_before(open_time, self.most_flat, report);
@@ -226,6 +238,10 @@ impl Row {
     /// A trade of a bar that is closed: history changes, and the flat bars behind it follow its price.
     fn late(&mut self, open_time: Millis, trade: &Traded, report: &mut impl FnMut(BarChange<'_>)) {
         let Some(at) = self.closed.iter().rposition(|timed| timed.bar.open_time == open_time) else { return };
+        if self.closed[at].is_the_venues() {
+            // It holds the trade already.
+            return;
+        }
         self.closed[at].trade(trade);
         report(BarChange::Corrected(self.interval, &self.closed[at].bar));
         let close = self.closed[at].bar.close;
@@ -243,27 +259,50 @@ impl Row {
         }
     }
 
-    fn source_bar(&mut self, bar: &Bar, closed: bool, report: &mut impl FnMut(BarChange<'_>)) {
+    /// Takes the venue's bar of this interval in; whether it says anything new.
+    fn own_bar(&mut self, bar: &Bar, closed: bool, report: &mut impl FnMut(BarChange<'_>)) -> bool {
         let open_time = self.interval.open_time(bar.open_time);
-        if self.open.is_some_and(|open| open_time < open.bar.open_time)
-            || open_time < self.floor
+        if self.is_past(open_time) {
+            return false;
+        }
+        // A whole interval more, so that a minute that overtakes the next bar does not begin it.
+        self.owned_until = self.interval.close_time(bar.close_time);
+        self.settled = None;
+        self.show(open_time, *bar, closed, report);
+        true
+    }
+
+    /// Takes a shorter bar of the venue's in, which is a part of this interval's.
+    fn shorter_bar(&mut self, bar: &Bar, closed: bool, report: &mut impl FnMut(BarChange<'_>)) {
+        let open_time = self.interval.open_time(bar.open_time);
+        if bar.open_time < self.owned_until
+            || self.is_past(open_time)
             || self.settled.is_some_and(|settled| bar.close_time <= settled.close_time)
         {
             return;
         }
         // Where the venue itself has no bar (trading was halted) there is none to make up.
         self.close_before(open_time, 0, report);
-        let mut whole = self.settled.map_or(*bar, |settled| settled.followed_by(bar));
+        let whole = self.settled.map_or(*bar, |settled| settled.followed_by(bar));
         if closed {
             self.settled = Some(whole);
         }
         let over = closed && bar.close_time >= self.interval.close_time(open_time);
-        (whole.open_time, whole.close_time) = (open_time, self.interval.close_time(open_time));
-        self.open = Some(Timed { bar: whole, first: whole.open_time, last: bar.close_time - 1 });
+        self.show(open_time, whole, over, report);
+    }
+
+    /// The venue's bar becomes the one in progress, and closes if it is over.
+    fn show(&mut self, open_time: Millis, whole: Bar, over: bool, report: &mut impl FnMut(BarChange<'_>)) {
+        self.close_before(open_time, 0, report);
+        self.open = Some(Timed::of_venue(self.interval, open_time, whole));
         report(BarChange::Open(self.interval));
         if over {
             self.close(report);
         }
+    }
+
+    fn is_past(&self, open_time: Millis) -> bool {
+        open_time < self.floor || self.open.is_some_and(|open| open_time < open.bar.open_time)
     }
 
     /// Closes the bar in progress if it is over at `now`, and all quiet ones since.
@@ -408,6 +447,77 @@ mod tests {
             }
         }
         assert_eq!(closed, [(0, [10, 32, 8, 31], 9)]);
+    }
+
+    fn whole(interval: Interval, open_time: Millis, price: i64, trades: u64) -> Bar {
+        let close_time = interval.close_time(open_time);
+        let price = Price(price);
+        Bar {
+            open_time,
+            close_time,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            trades,
+            ..Bar::default()
+        }
+    }
+
+    #[test]
+    fn a_bar_of_the_venues_that_is_told_again_says_nothing_new() {
+        let mut bars = Bars::new(10, 10);
+        let mut tell = |minute: i64, trades, closed| {
+            bars.source_bar(
+                Interval::M1,
+                &whole(Interval::M1, minute * 60_000, 5, trades),
+                closed,
+                &mut |_| {},
+            )
+        };
+        assert_eq!([tell(0, 1, false), tell(0, 2, true), tell(0, 2, true)], [true, true, false]);
+        assert_eq!([tell(1, 1, true), tell(0, 2, true), tell(1, 1, true)], [true, false, false]);
+        assert_eq!(bars.series(Interval::H1).open().map(row), Some((0, [5; 4], 3)));
+    }
+
+    #[test]
+    fn a_longer_bar_that_the_venue_tells_itself_takes_nothing_from_its_minutes() {
+        let mut bars = Bars::new(100, 10);
+        let mut closed_hours = Vec::new();
+        let mut hear = |change: BarChange<'_>| {
+            if let BarChange::Closed(Interval::H1, bar) = change {
+                closed_hours.push(row(bar));
+            }
+        };
+        for minute in 0..120 {
+            let time = minute * 60_000;
+            let open_time = Interval::H1.open_time(time);
+            let so_far = u64::try_from(minute % 60 + 1).unwrap();
+            for last in [false, true] {
+                bars.source_bar(Interval::M1, &whole(Interval::M1, time, 7, 1), last, &mut hear);
+                let hour = whole(Interval::H1, open_time, 7, so_far);
+                bars.source_bar(Interval::H1, &hour, last && minute % 60 == 59, &mut hear);
+            }
+        }
+        assert_eq!(closed_hours, [(0, [7; 4], 60), (3_600_000, [7; 4], 60)]);
+        let long_after = 10 * 3_600_000;
+        bars.source_bar(Interval::M1, &whole(Interval::M1, long_after, 7, 1), true, &mut |_| {});
+        assert_eq!(
+            bars.series(Interval::H1).open().map(row),
+            Some((long_after, [7; 4], 1)),
+            "it is told no more"
+        );
+    }
+
+    #[test]
+    fn a_late_trade_of_a_bar_that_the_venue_told_is_in_it_already() {
+        let mut bars = Bars::new(10, 10);
+        bars.source_bar(Interval::M1, &whole(Interval::M1, 0, 100, 4), true, &mut |_| {});
+        bars.trade(&traded(59_000, 105, 1), &mut |change| {
+            assert!(!matches!(change, BarChange::Corrected(Interval::M1, _)));
+        });
+        let minutes = bars.series(Interval::M1);
+        assert_eq!(minutes.closed().map(row).collect::<Vec<_>>(), [(0, [100; 4], 4)]);
     }
 
     proptest! {

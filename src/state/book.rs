@@ -23,8 +23,9 @@ pub struct Book {
     counts: BookCounts,
     /// The levels of the change at hand at this book's scale, bids first.
     fitted: Vec<Level>,
-    /// Trades or bars have prices at this scale: it must not shrink under them.
-    lent: bool,
+    /// The largest price that trades and bars were given at this scale: it must not shrink under
+    /// them, and not grow until they no longer fit.
+    largest_lent: Option<i64>,
 }
 
 /// Whether a book may be passed on.
@@ -94,7 +95,7 @@ impl Book {
             levels_most,
             counts: BookCounts::default(),
             fitted: Vec::new(),
-            lent: false,
+            largest_lent: None,
         }
     }
 
@@ -142,41 +143,70 @@ impl Book {
         self.tick = Some(tick);
         let scale = Scale::new(tick.trimmed().decimals()).unwrap_or_default();
         // A book that nothing has come for may still take the smaller scale of its venue.
-        if self.status == BookStatus::Empty && !self.lent {
+        if self.status == BookStatus::Empty && self.largest_lent.is_none() {
             self.scale = scale;
         } else if scale > self.scale {
             self.grow(scale);
         }
     }
 
-    /// The price of a trade or a bar at this symbol's scale, which grows where it has to: to hold
-    /// the value where the venue names its tick, to show all decimals that ever came where it does not.
+    /// The price of a trade at this symbol's scale, which grows where it has to: to hold the value
+    /// where the venue names its tick, to show all decimals that ever came where it does not.
     ///
     /// # Errors
-    /// [`BookError::PriceTooLarge`].
+    /// [`BookError::PriceTooLarge`]; the scale is then what it was.
     #[inline]
     pub fn price(&mut self, price: Decimal) -> Result<Price, BookError> {
-        self.lent = true;
-        let before = self.scale;
-        let fitted = self.fit_price(price);
-        self.counts.off_tick += u64::from(self.tick.is_some() && self.scale != before);
-        fitted
+        self.prices([price]).map(|[price]| price)
     }
 
+    /// The prices of a bar, as [`Book::price`]: all of them or none.
+    ///
+    /// # Errors
+    /// [`BookError::PriceTooLarge`]; the scale is then what it was.
     #[inline]
-    fn fit_price(&mut self, price: Decimal) -> Result<Price, BookError> {
-        loop {
-            let needed = match price.at_scale(self.scale) {
-                Ok(_) if self.tick.is_none() && price.decimals() > self.scale.decimals() => {
-                    Scale::new(price.decimals()).unwrap_or(self.scale)
-                }
-                Ok(price) => return Ok(price),
-                Err(needed) => needed,
-            };
-            if needed <= self.scale || !self.grow(needed) {
-                return Err(BookError::PriceTooLarge { price, decimals: self.scale.decimals() });
-            }
+    pub fn prices<const N: usize>(&mut self, prices: [Decimal; N]) -> Result<[Price; N], BookError> {
+        if prices.iter().any(|&price| self.held(price).is_none()) {
+            let before = self.scale;
+            self.make_room(prices.iter().copied())?;
+            self.counts.off_tick += u64::from(self.tick.is_some() && self.scale != before);
         }
+        let fitted = prices.map(|price| self.held(price).unwrap_or_default());
+        for price in fitted {
+            self.largest_lent = self.largest_lent.max(Some(price.0.saturating_abs()));
+        }
+        Ok(fitted)
+    }
+
+    /// The price at the present scale; `None` where that has to grow for it, or cannot.
+    #[inline]
+    fn held(&self, price: Decimal) -> Option<Price> {
+        match price.at_scale(self.scale) {
+            Ok(_) if self.tick.is_none() && price.decimals() > self.scale.decimals() => None,
+            Ok(price) => Some(price),
+            Err(_) => None,
+        }
+    }
+
+    /// Makes the scale large enough for all of `prices`, or leaves it as it is: one that no change
+    /// needed after all would be in the way of the prices to come.
+    #[cold]
+    fn make_room(&mut self, prices: impl Iterator<Item = Decimal> + Clone) -> Result<(), BookError> {
+        let needed = |price: Decimal| match (self.tick, price.at_scale(self.scale)) {
+            (None, _) => price.decimals(),
+            (Some(_), Ok(_)) => self.scale.decimals(),
+            (Some(_), Err(needed)) => needed.decimals(),
+        };
+        let finest = prices.clone().max_by_key(|&price| needed(price)).unwrap_or_default();
+        let to = Scale::new(needed(finest)).unwrap_or_default().max(self.scale);
+        let most = if to > self.scale { Price::LARGEST_RESCALED } else { i64::MAX };
+        let fits = |price: Decimal| price.at_scale(to).is_ok_and(|price| price.0.saturating_abs() <= most);
+        let too_large = match prices.clone().find(|&price| !fits(price)) {
+            None if to == self.scale || self.grow(to) => return Ok(()),
+            Some(price) if to == self.scale => price,
+            Some(_) | None => finest,
+        };
+        Err(BookError::PriceTooLarge { price: too_large, decimals: to.decimals() })
     }
 
     /// How prices are printed.
@@ -224,21 +254,29 @@ impl Book {
     /// Puts every price at this book's scale before any level is applied, so that a change is
     /// applied whole or not at all.
     fn fit(&mut self, change: &BookChange) -> Result<(), BookError> {
-        let mut fitted = std::mem::take(&mut self.fitted);
-        let mut scale = None;
-        let mut result = Ok(());
-        // Where a price makes the scale grow, those before it have to be looked at again.
-        while result.is_ok() && scale != Some(self.scale) {
-            scale = Some(self.scale);
-            fitted.clear();
-            result = change.bids.iter().chain(&change.asks).try_for_each(|raw| {
-                fitted.push(Level { price: self.fit_price(raw.price)?, quantity: raw.quantity });
-                Ok(())
-            });
+        if !self.fit_at_scale(change) {
+            self.make_room(change.bids.iter().chain(&change.asks).map(|raw| raw.price))?;
+            let fits = self.fit_at_scale(change);
+            debug_assert!(fits, "there is room now");
         }
-        self.fitted = fitted;
         self.count_off_tick();
-        result
+        Ok(())
+    }
+
+    /// Whether all prices can be held as the scale is.
+    #[inline]
+    fn fit_at_scale(&mut self, change: &BookChange) -> bool {
+        let mut fitted = std::mem::take(&mut self.fitted);
+        fitted.clear();
+        let fits = change.bids.iter().chain(&change.asks).all(|raw| match self.held(raw.price) {
+            Some(price) => {
+                fitted.push(Level { price, quantity: raw.quantity });
+                true
+            }
+            None => false,
+        });
+        self.fitted = fitted;
+        fits
     }
 
     fn replace(&mut self, bids: usize, mut changed: impl FnMut(LevelChange)) {
@@ -285,14 +323,17 @@ impl Book {
     }
 
     fn grow(&mut self, to: Scale) -> bool {
-        if !self.bids.rescale(self.scale, to) {
+        let factor = self.scale.factor_to(to);
+        let fits = |price: i64| {
+            price.checked_mul(factor).is_some_and(|grown| grown.abs() <= Price::LARGEST_RESCALED)
+        };
+        let levels = self.bids.iter().chain(self.asks.iter()).map(|level| level.price.0);
+        if !levels.chain(self.largest_lent).all(fits) {
             return false;
         }
-        if !self.asks.rescale(self.scale, to) {
-            // Both sides or none: the bids fitted, and dividing them again is exact.
-            self.bids.unscale(self.scale, to);
-            return false;
-        }
+        self.bids.rescale(self.scale, to);
+        self.asks.rescale(self.scale, to);
+        self.largest_lent = self.largest_lent.map(|largest| largest * factor);
         self.counts.rescaled += u64::from(self.status != BookStatus::Empty);
         self.scale = to;
         true
@@ -391,5 +432,28 @@ mod tests {
         let huge = change(BookKind::Delta, &[("999999999999999999", "1")], &[]);
         assert!(matches!(book.apply(&huge, |_| {}), Err(BookError::PriceTooLarge { decimals: 8, .. })));
         assert_eq!(book.status(), BookStatus::Stale(StaleReason::Gap));
+    }
+
+    #[test]
+    fn a_change_that_is_refused_leaves_the_scale_as_it_was() {
+        let mut book = Book::new(100);
+        book.apply(&change(BookKind::Snapshot, &[("61737.63", "1")], &[("100000.00", "1")]), |_| {}).unwrap();
+        let garbage = change(BookKind::Delta, &[("61737.123", "1"), ("61737.12345678901234", "1")], &[]);
+        let refused =
+            BookError::PriceTooLarge { price: "61737.12345678901234".parse().unwrap(), decimals: 14 };
+        assert_eq!(book.apply(&garbage, |_| {}), Err(refused));
+        assert!(book.price("45000.00000000000728".parse().unwrap()).is_err());
+        let bar = ["1.5", "1.12345678901234", "99999.5", "1"].map(|price| price.parse().unwrap());
+        assert!(book.prices(bar).is_err());
+        assert_eq!(book.scale().decimals(), 2);
+    }
+
+    #[test]
+    fn the_scale_does_not_grow_until_the_prices_of_trades_no_longer_fit() {
+        let mut book = Book::new(100);
+        book.price("95000.00".parse().unwrap()).unwrap();
+        assert!(book.price("45000.00000000000728".parse().unwrap()).is_err());
+        assert!(book.price("45000.0000000000072".parse().unwrap()).is_ok(), "18 digits are kept");
+        assert_eq!(book.largest_lent, Some(950_000_000_000_000_000));
     }
 }

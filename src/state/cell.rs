@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::losses::Losses;
 use super::{Book, BookStatus, PublishedTicker};
 use crate::market::{Level, Millis, Scale, Side, SymbolId};
 
@@ -133,6 +134,7 @@ pub struct Board {
     cells: ArcSwap<Vec<Option<SymbolCells>>>,
     /// New symbols are rare and copy the list; only writers wait for each other.
     adding: Mutex<()>,
+    losses: Losses,
 }
 
 impl Board {
@@ -150,6 +152,17 @@ impl Board {
     /// A symbol's cells; `None` before anything came for it.
     pub fn cells(&self, symbol: SymbolId) -> Option<SymbolCells> {
         self.cells.load().get(symbol.index())?.clone()
+    }
+
+    /// Says that a symbol's book could not be kept, although its source was told nothing of it.
+    pub fn lose(&self, symbol: SymbolId) {
+        self.losses.note(symbol);
+    }
+
+    /// The next book that was lost after the first `*heard` losses, which are then one more.
+    #[inline]
+    pub fn lost(&self, heard: &mut u64) -> Option<SymbolId> {
+        self.losses.next(heard)
     }
 
     /// Looks at every symbol's cells.

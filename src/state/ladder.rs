@@ -168,31 +168,11 @@ impl Ladder {
         }
     }
 
-    /// Writes all prices at a larger scale; `false`, and nothing changed, where one does not fit.
-    #[must_use]
-    pub fn rescale(&mut self, from: Scale, to: Scale) -> bool {
-        let factor = from.factor_to(to);
-        let fits = self.iter().all(|level| level.price.0.checked_mul(factor).is_some());
-        if fits {
-            self.each_price(|price| price.0 *= factor);
-        }
-        fits
-    }
-
-    /// Takes a [`Ladder::rescale`] back.
-    pub(super) fn unscale(&mut self, from: Scale, to: Scale) {
-        let factor = from.factor_to(to);
-        self.each_price(|price| price.0 /= factor);
-    }
-
-    fn each_price(&mut self, change: impl Fn(&mut Price)) {
-        let side = self.side;
+    /// Writes all prices at a larger scale, at which they are known to fit.
+    pub fn rescale(&mut self, from: Scale, to: Scale) {
+        let (side, factor) = (self.side, from.factor_to(to));
         for block in 0..self.blocks.len() {
-            self.blocks[block].each_key(|held| {
-                let mut price = price_of(side, *held);
-                change(&mut price);
-                *held = key(side, price);
-            });
+            self.blocks[block].each_key(|held| *held = key(side, Price(price_of(side, *held).0 * factor)));
             self.note_worst(block);
         }
     }

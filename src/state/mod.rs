@@ -9,6 +9,7 @@ mod book;
 mod cell;
 mod ladder;
 mod latch;
+mod losses;
 mod tape;
 mod ticker;
 mod ticker_cell;

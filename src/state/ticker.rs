@@ -30,7 +30,8 @@ pub struct Ticker {
 
 #[derive(Clone, Copy, Debug)]
 struct Minute {
-    number: i64,
+    /// The venue told it: it holds all of its trades.
+    is_the_venues: bool,
     first_time: Millis,
     last_time: Millis,
     open: Price,
@@ -50,14 +51,19 @@ struct Part {
     trades: u64,
     volume: Total,
     quote_volume: Total,
+    is_the_venues: bool,
 }
 
 impl Ticker {
-    /// Takes a trade in. One that is older than the window is left out.
-    pub fn trade(&mut self, traded: &Traded) {
+    /// Takes a trade in that came at `now`. One that is older than the window is left out. One that
+    /// is dated far ahead counts as one of this moment: it may neither empty the window nor be the
+    /// last one until its time comes.
+    pub fn trade(&mut self, now: Millis, traded: &Traded) {
+        let time = if traded.time > now.saturating_add(MINUTE) { now } else { traded.time };
         self.add(&Part {
-            first_time: traded.time,
-            last_time: traded.time,
+            is_the_venues: false,
+            first_time: time,
+            last_time: time,
             prices: [traded.price; 4],
             trades: traded.count,
             volume: traded.volume,
@@ -68,6 +74,7 @@ impl Ticker {
     /// Takes a closed minute of the venue's in, for symbols without a trade stream.
     pub fn minute(&mut self, bar: &Bar) {
         self.add(&Part {
+            is_the_venues: true,
             first_time: bar.open_time,
             last_time: bar.close_time - 1,
             prices: [bar.open, bar.high, bar.low, bar.close],
@@ -83,19 +90,16 @@ impl Ticker {
         if number <= self.newest - WINDOW_MINUTES {
             return;
         }
-        let place = self.minutes.partition_point(|minute| minute.number < number);
-        match self.minutes.get_mut(place).filter(|minute| minute.number == number) {
-            Some(minute) => minute.merge(traded),
-            None => self.minutes.insert(place, Minute::new(number, traded)),
-        }
-        self.volume.add(traded.volume);
-        self.quote_volume.add(traded.quote_volume);
-        self.trades += traded.trades;
         let [_, high, low, close] = traded.prices;
-        if let Some((highest, lowest)) = &mut self.extremes {
-            (*highest, *lowest) = ((*highest).max(high), (*lowest).min(low));
-        } else {
-            self.extremes = Some((high, low));
+        if self.put(number, traded) {
+            self.volume.add(traded.volume);
+            self.quote_volume.add(traded.quote_volume);
+            self.trades += traded.trades;
+            if let Some((highest, lowest)) = &mut self.extremes {
+                (*highest, *lowest) = ((*highest).max(high), (*lowest).min(low));
+            } else {
+                self.extremes = Some((high, low));
+            }
         }
         if self.last.is_none_or(|(_, time)| traded.last_time >= time) {
             self.last = Some((close, traded.last_time));
@@ -104,10 +108,32 @@ impl Ticker {
         self.time = self.time.max(traded.last_time);
     }
 
-    /// Takes the venue's own best bid and ask in.
-    pub fn quote(&mut self, quote: Quote) {
+    /// Puts it into its minute; `false` where that holds it already.
+    fn put(&mut self, number: i64, traded: &Part) -> bool {
+        let place = self.minutes.partition_point(|minute| minute.first_time < number * MINUTE);
+        match self.minutes.get_mut(place).filter(|minute| minute.first_time < (number + 1) * MINUTE) {
+            Some(minute) if minute.is_the_venues => return false,
+            Some(minute) => minute.merge(traded),
+            None => self.minutes.insert(place, Minute::new(traded)),
+        }
+        true
+    }
+
+    /// Takes the venue's own best bid and ask in; `false` for one that is older than the last one, as
+    /// they come while two connections overlap.
+    pub fn quote(&mut self, quote: Quote) -> bool {
+        let behind = self.quote.map_or(0, |known| known.update_id.saturating_sub(quote.update_id));
+        if (1..OTHER_NUMBERS).contains(&behind) {
+            return false;
+        }
         self.time = self.time.max(quote.time.unwrap_or(0));
         self.quote = Some(quote);
+        true
+    }
+
+    /// The connection ended: what the venue said last is no longer so.
+    pub fn forget_quote(&mut self) {
+        self.quote = None;
     }
 
     /// Takes the venue's own statistics in; what they do not name stays.
@@ -203,7 +229,8 @@ impl Ticker {
             |price: Decimal| price.at_scale(scale).map_or(price, |at_scale| at_scale.to_decimal(scale));
         let raw = |level: RawLevel| (shown(level.price), level.quantity);
         let level = |level: Level| (level.price.to_decimal(scale), level.quantity);
-        let newer = |quote: &Quote| quote.update_id > book_update || bid.is_none() && ask.is_none();
+        // Also where the book is not good: what it told last must not come back older.
+        let newer = |quote: &Quote| quote.update_id > book_update;
         let (bid, ask) = match self.quote.filter(newer) {
             Some(quote) => (Some(raw(quote.bid)), Some(raw(quote.ask))),
             None => {
@@ -217,7 +244,7 @@ impl Ticker {
         self.newest = newest;
         let oldest = newest + 1 - WINDOW_MINUTES;
         let mut lost_extreme = false;
-        while let Some(minute) = self.minutes.front().filter(|minute| minute.number < oldest) {
+        while let Some(minute) = self.minutes.front().filter(|minute| minute.first_time < oldest * MINUTE) {
             lost_extreme |= self.extremes.is_some_and(|(high, low)| minute.high == high || minute.low == low);
             self.volume.subtract(minute.volume);
             self.quote_volume.subtract(minute.quote_volume);
@@ -232,10 +259,10 @@ impl Ticker {
 }
 
 impl Minute {
-    fn new(number: i64, traded: &Part) -> Minute {
+    fn new(traded: &Part) -> Minute {
         let [open, high, low, close] = traded.prices;
         Minute {
-            number,
+            is_the_venues: traded.is_the_venues,
             first_time: traded.first_time,
             last_time: traded.last_time,
             open,
@@ -271,6 +298,12 @@ fn difference(last: Option<Total>, open: Option<Total>) -> Option<Total> {
 }
 
 const MINUTE: Millis = 60_000;
+
+/// A quote that is so many updates older than the last one is of another run of numbers. Connections
+/// that overlap are seconds apart, and futures, whose symbols share their numbers, counted eighty
+/// thousand a second in the recorded session.
+const OTHER_NUMBERS: u64 = 1_000_000_000;
+
 const WINDOW_MINUTES: i64 = 24 * 60;
 
 #[cfg(test)]
@@ -305,7 +338,7 @@ mod tests {
     #[test]
     fn the_venues_own_word_stands_above_the_computed_and_the_newest_price_above_both() {
         let mut ticker = Ticker::default();
-        ticker.trade(&trade(1_000, 10_000, 10));
+        ticker.trade(1_000, &trade(1_000, 10_000, 10));
         ticker.official(&OfficialTicker {
             last_price: Some("101.5".parse().unwrap()),
             high: Some("120".parse().unwrap()),
@@ -315,11 +348,73 @@ mod tests {
             (text(view(&ticker).last_price), text(view(&ticker).high)),
             ("101.50".into(), "120.00".into())
         );
-        ticker.trade(&trade(2_000, 11_000, 10));
+        ticker.trade(2_000, &trade(2_000, 11_000, 10));
         let after = view(&ticker);
         assert_eq!((text(after.last_price), text(after.high)), ("110.00".into(), "120.00".into()));
         assert_eq!(text(after.price_change_percent()), "10.00");
         assert_eq!(after.close_time - after.open_time, 86_400_000);
+    }
+
+    #[test]
+    fn a_trade_dated_ahead_neither_empties_the_window_nor_stays_the_last_one() {
+        let mut ticker = Ticker::default();
+        let now = 3 * 86_400_000;
+        ticker.trade(now, &trade(now - 1_000, 10_000, 10));
+        ticker.trade(now, &trade(now + 23 * 3_600_000, 50_000, 10));
+        assert_eq!((view(&ticker).trades, text(view(&ticker).last_price)), (2, "500.00".into()));
+        ticker.trade(now + 1, &trade(now, 10_100, 10));
+        assert_eq!((view(&ticker).trades, text(view(&ticker).last_price)), (3, "101.00".into()));
+        assert!(view(&ticker).close_time <= now + MINUTE && view(&ticker).time <= now);
+    }
+
+    #[test]
+    fn a_trade_of_a_minute_that_the_venue_told_is_in_it_already() {
+        let mut ticker = Ticker::default();
+        let price = Price(10_000);
+        let (volume, quote_volume) = (Total::from(Decimal::new(5, 0)), Total::from(Decimal::new(500, 0)));
+        let (open_time, close_time) = (0, MINUTE);
+        let bar = Bar {
+            open_time,
+            close_time,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            trades: 5,
+            volume,
+            quote_volume,
+            ..Bar::default()
+        };
+        ticker.minute(&bar);
+        ticker.trade(MINUTE, &trade(MINUTE - 1, 10_100, 10));
+        ticker.trade(MINUTE, &trade(MINUTE, 10_200, 10));
+        let seen = view(&ticker);
+        assert_eq!(
+            (seen.trades, text(seen.volume), text(seen.last_price)),
+            (6, "6.0".into(), "102.00".into())
+        );
+    }
+
+    #[test]
+    fn an_older_quote_replaces_none_and_is_not_told_in_the_place_of_a_book() {
+        let quote = |update_id, bid: &str| Quote {
+            update_id,
+            bid: RawLevel { price: bid.parse().unwrap(), quantity: Quantity::ZERO },
+            ask: RawLevel { price: "200".parse().unwrap(), quantity: Quantity::ZERO },
+            time: None,
+        };
+        let mut ticker = Ticker::default();
+        assert!(ticker.quote(quote(OTHER_NUMBERS + 10, "1")), "some other run of numbers");
+        assert!(ticker.quote(quote(10, "100")) && !ticker.quote(quote(9, "99")));
+        let bid = |ticker: &Ticker, book_update| {
+            let best = ticker.best(Scale::new(2).unwrap(), (None, None), book_update);
+            best.bid.map(|(price, _)| price.to_string())
+        };
+        assert_eq!(bid(&ticker, 9), Some("100.00".into()));
+        assert_eq!(bid(&ticker, 10), None, "the book, which is stale now, had told as much");
+        ticker.forget_quote();
+        assert_eq!(bid(&ticker, 0), None);
+        assert!(ticker.quote(quote(3, "98")), "a new connection may tell what the last one told");
     }
 
     #[test]
@@ -342,7 +437,7 @@ mod tests {
                 let time = (now + late).max(0);
                 newest = newest.max(time.div_euclid(MINUTE)).max((now - 1).div_euclid(MINUTE));
                 ticker.advance(now);
-                ticker.trade(&trade(time, price, quantity));
+                ticker.trade(now, &trade(time, price, quantity));
                 all.push((time, price, quantity));
                 let inside = all.iter().filter(|(time, ..)| time.div_euclid(MINUTE) > newest - WINDOW_MINUTES);
                 let mut inside: Vec<_> = inside.collect();

@@ -2,7 +2,7 @@
 
 use tickcast::ingest::FeedError;
 use tickcast::ingest::binance::{Feed, Heard, Market, UnknownSymbols};
-use tickcast::market::{Event, Interval};
+use tickcast::market::{Event, Interval, StaleReason};
 use tickcast::shard::ShardConfig;
 use tickcast::state::BookStatus;
 
@@ -100,6 +100,53 @@ fn a_diff_with_a_negative_quantity_is_left_out_whole_and_shows_as_a_gap() {
 }
 
 #[test]
+fn a_diff_with_a_price_that_cannot_be_held_is_a_gap_and_the_book_is_asked_for_again() {
+    let mut bench = Bench::new();
+    let far = bench.diff("[]", r#"[["100000.00","1"]]"#);
+    bench.hear(&far).unwrap();
+    let garbage = bench.diff(r#"[["98.12345678901234","5"]]"#, "[]");
+    bench.hear(&garbage).unwrap();
+    assert!(!bench.world.book(bench.member).unwrap().good);
+    let next = bench.diff(r#"[["96.00","1"]]"#, "[]");
+    bench.hear(&next).unwrap();
+    let id = bench.world.symbol("BTCUSDT");
+    assert_eq!(bench.feed.wanting().collect::<Vec<_>>(), [id], "a snapshot is asked for");
+    assert_eq!(bench.feed.counts(id).gaps, 1);
+    let snapshot = r#"{"lastUpdateId":13,"bids":[["100.00","1"]],"asks":[["101.00","1"]]}"#;
+    let mut snapshot = snapshot.as_bytes().to_vec();
+    bench.feed.depth(bench.world.now, "BTCUSDT", &mut snapshot, &mut bench.world).unwrap();
+    assert_eq!(bench.feed.wanting().count(), 0);
+    bench.goes_on();
+    assert_eq!(bench.world.state("BTCUSDT").book().scale().decimals(), 2, "no trace of it is left");
+}
+
+#[test]
+fn a_snapshot_with_a_price_that_cannot_be_held_is_asked_for_again() {
+    let mut bench = Bench::new();
+    let snapshot = r#"{"lastUpdateId":12,"bids":[["9000.123456789012345","1"]],"asks":[["90000.00","1"]]}"#;
+    let mut bytes = snapshot.as_bytes().to_vec();
+    bench.feed.depth(bench.world.now, "BTCUSDT", &mut bytes, &mut bench.world).unwrap();
+    let next = bench.diff(r#"[["96.00","1"]]"#, "[]");
+    bench.hear(&next).unwrap();
+    assert_eq!(bench.feed.wanting().count(), 1);
+}
+
+#[test]
+fn a_bar_with_more_trades_than_can_be_is_left_out() {
+    let mut bench = Bench::new();
+    for id in 0..2 {
+        let open = START + id * 60_000;
+        let bar = format!(
+            r#"{{"e":"kline","E":{open},"s":"BTCUSDT","k":{{"t":{open},"T":1,"s":"BTCUSDT","i":"1m","o":"1","c":"1","h":"1","l":"1","v":"1","n":18446744073709551615,"x":true,"q":"1","V":"1","Q":"1"}}}}"#
+        );
+        bench.hear(&bar).unwrap();
+    }
+    bench.goes_on();
+    let state = bench.world.state("BTCUSDT");
+    assert_eq!((state.counts().bars_left_out, state.bars().series(Interval::H1).open()), (2, None));
+}
+
+#[test]
 fn a_price_off_the_tick_is_kept_and_counted() {
     let mut bench = Bench::new();
     let off = bench.diff(r#"[["98.123","5"]]"#, "[]");
@@ -119,6 +166,31 @@ fn a_crossed_book_is_counted_announced_and_healed() {
     assert!(!bench.world.book(bench.member).unwrap().good);
     let healed = bench.diff(r#"[["101.00","0"]]"#, "[]");
     bench.hear(&healed).unwrap();
+    bench.goes_on();
+}
+
+#[test]
+fn a_book_that_stays_crossed_for_five_seconds_is_asked_for_again() {
+    let mut bench = Bench::new();
+    let status = |bench: &mut Bench| bench.world.state("BTCUSDT").book().status();
+    // Healed in between: the five seconds begin anew.
+    for (bid, at) in [("5", 0), ("0", 2_000), ("5", 3_000)] {
+        bench.world.advance(START + at);
+        let diff = bench.diff(&format!(r#"[["101.00","{bid}"]]"#), "[]");
+        bench.hear(&diff).unwrap();
+    }
+    bench.world.advance(START + 7_999);
+    let quiet = bench.diff(r#"[["96.00","1"]]"#, "[]");
+    bench.hear(&quiet).unwrap();
+    assert_eq!((status(&mut bench), bench.feed.wanting().count()), (BookStatus::Crossed, 0));
+    bench.world.advance(START + 8_000);
+    assert_eq!(status(&mut bench), BookStatus::Stale(StaleReason::Crossed));
+    let next = bench.diff(r#"[["96.00","2"]]"#, "[]");
+    bench.hear(&next).unwrap();
+    assert_eq!(bench.feed.wanting().count(), 1);
+    let snapshot = r#"{"lastUpdateId":15,"bids":[["100.00","1"]],"asks":[["101.00","1"]]}"#;
+    let mut snapshot = snapshot.as_bytes().to_vec();
+    bench.feed.depth(bench.world.now, "BTCUSDT", &mut snapshot, &mut bench.world).unwrap();
     bench.goes_on();
 }
 

@@ -1,6 +1,8 @@
 //! Bars and statistics as clients hear of them.
 
 use serde_json::Value;
+use tickcast::ingest::binance::{Feed, Market, UnknownSymbols};
+use tickcast::market::{Event, Interval, Quantity, SourceBar};
 use tickcast::shard::{BarsClose, ShardConfig};
 
 use crate::support::world::{World, delta, snapshot, trade};
@@ -94,7 +96,7 @@ fn in_a_replay_bars_close_with_the_trades_of_any_symbol() {
     let (x, y) = (world.symbol("X"), world.symbol("Y"));
     world.join("kline:X:1m");
     world.event(x, trade(1, START, "10", "1"));
-    world.advance(START + 90_000);
+    world.advance(START + 62_000);
     world.take_told();
     world.event(y, trade(1, START + 60_000, "5", "1"));
     assert_eq!(rows(&world.take_told()), [(0, true, "10", 1, false), (1, false, "10", 0, false)]);
@@ -149,4 +151,92 @@ fn a_ticker_holds_its_speed() {
         let member = &world.members[at];
         assert_eq!(member.client.ticker(&member.name, "X").unwrap()["volume24h"], "1000");
     }
+}
+
+#[test]
+fn a_bar_that_begins_after_its_minute_was_closed_for_all_closes_at_once() {
+    let mut world = world();
+    let (early, late) = (world.symbol("EARLY"), world.symbol("LATE"));
+    world.join("kline:LATE:1m");
+    world.event(early, trade(1, START, "10", "1"));
+    world.advance(START + 60_700);
+    world.event(late, trade(1, START + 59_900, "10", "1"));
+    assert!(rows(&world.take_told()).contains(&(0, true, "10", 1, false)));
+}
+
+#[test]
+fn a_closed_minute_that_the_venue_tells_twice_counts_once_in_the_statistics() {
+    let mut world = world();
+    let symbol = world.symbol("X");
+    for minute in [0, 1, 0, 1] {
+        world.event(symbol, minute_bar(START + minute * 60_000, 7, true));
+    }
+    let state = world.state("X");
+    assert_eq!((state.ticker().trades, state.counts().bars_left_out), (14, 2));
+}
+
+#[test]
+fn in_a_replay_a_trade_dated_a_year_ahead_is_refused_and_closes_nothing() {
+    let mut world = World::new(ShardConfig { bars_close: BarsClose::WithTrades, ..ShardConfig::default() });
+    world.now = START;
+    let symbol = world.symbol("X");
+    world.event(symbol, trade(1, START, "10", "1"));
+    world.event(symbol, trade(2, START + 365 * 86_400_000, "99", "1"));
+    world.event(symbol, trade(3, START + 1, "11", "1"));
+    let state = world.state("X");
+    assert_eq!(state.counts().trades_refused, 1);
+    assert_eq!(state.bars().series(Interval::M1).closed().len(), 0);
+    assert_eq!(state.ticker().trades, 2);
+    assert_eq!(state.ticker().last_price.map(|price| price.to_string()), Some("11".into()));
+}
+
+#[test]
+fn in_a_replay_a_bar_closes_with_a_trade_or_five_seconds_later_without_one() {
+    let mut world = World::new(ShardConfig { bars_close: BarsClose::WithTrades, ..ShardConfig::default() });
+    world.now = START;
+    let (one, other) = (world.symbol("ONE"), world.symbol("OTHER"));
+    let closed = |world: &mut World| world.state("ONE").bars().series(Interval::M1).closed().len();
+    world.event(one, trade(1, START, "10", "1"));
+    world.advance(START + 60_001);
+    world.event(other, trade(1, START + 60_000, "10", "1"));
+    assert_eq!(closed(&mut world), 1);
+    world.advance(START + 124_999);
+    assert_eq!(closed(&mut world), 1);
+    world.advance(START + 125_000);
+    assert_eq!(closed(&mut world), 2);
+}
+
+#[test]
+fn the_quote_volume_of_coin_margined_contracts_is_what_they_are_worth_in_the_coin() {
+    let mut world = world();
+    let mut feed = Feed::new(Market::CoinM, world.symbols.clone(), UnknownSymbols::Add);
+    for (id, symbol, price) in [(1, "ETHUSD_210924", "1993.36"), (2, "BTCUSD_PERP", "61600.0")] {
+        let trade = format!(
+            r#"{{"e":"aggTrade","E":{START},"a":{id},"s":"{symbol}","p":"{price}","q":"1893","f":1,"l":1,"T":{START},"m":true}}"#
+        );
+        feed.message(START, &mut trade.into_bytes(), &mut world).unwrap();
+    }
+    let worth = |world: &mut World, symbol| world.state(symbol).ticker().quote_volume.unwrap().to_string();
+    // 1893 × 10 / 1993.36 and 1893 × 100 / 61600.
+    assert_eq!(worth(&mut world, "ETHUSD_210924"), "9.49652847");
+    assert_eq!(worth(&mut world, "BTCUSD_PERP"), "3.07305195");
+}
+
+/// A minute of the venue's at one price.
+fn minute_bar(open_time: i64, trades: u64, closed: bool) -> Event {
+    let price = "10".parse().unwrap();
+    Event::Bar(Box::new(SourceBar {
+        interval: Interval::M1,
+        open_time,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Quantity::ZERO,
+        quote_volume: Quantity::ZERO,
+        taker_volume: Quantity::ZERO,
+        taker_quote_volume: Quantity::ZERO,
+        trades,
+        closed,
+    }))
 }

@@ -198,6 +198,7 @@ impl Sink for Keeper {
             Event::Ticker(_) => seen.tickers += 1,
             Event::Bar(bar) => panic!("{bar:?}"),
             Event::Scale { .. } => seen.scaled = true,
+            Event::Contract { .. } => {}
         }
         drop(all);
         self.changes.send_modify(|count| *count += 1);

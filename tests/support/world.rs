@@ -282,7 +282,8 @@ impl World {
 }
 
 impl Sink for World {
-    fn put(&mut self, symbol: SymbolId, _: Millis, event: Event) {
+    fn put(&mut self, symbol: SymbolId, received: Millis, event: Event) {
+        self.now = self.now.max(received);
         self.event(symbol, event);
     }
 
@@ -298,6 +299,10 @@ impl Sink for World {
 
     fn recycle(&mut self, change: Box<BookChange>) {
         self.spare.push(change);
+    }
+
+    fn lost(&mut self, heard: &mut u64) -> Option<SymbolId> {
+        self.board.lost(heard)
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::line::Line;
+use super::heard::NOTHING;
+use super::line::{Held, Line};
 use super::message::{Diff, Message, Snapshot, read_instruments, read_levels};
 use super::quick::Quick;
 use super::{Heard, Market, SymbolCounts, UnknownSymbols};
@@ -22,6 +23,8 @@ pub struct Feed {
     quick: Quick,
     json: Json,
     lines: Lines,
+    /// See [`Sink::lost`].
+    losses_heard: u64,
 }
 
 impl Feed {
@@ -31,7 +34,17 @@ impl Feed {
         Feed {
             quick: Quick::default(),
             json: Json::new(),
-            lines: Lines { market, symbols, known: FxHashMap::default(), unknown, lines, wanting, ticks },
+            losses_heard: 0,
+            lines: Lines {
+                market,
+                symbols,
+                known: FxHashMap::default(),
+                unknown,
+                lines,
+                wanting,
+                held: Held::default(),
+                ticks,
+            },
         }
     }
 
@@ -60,6 +73,9 @@ impl Feed {
         sink: &mut impl Sink,
     ) -> Result<Heard, FeedError> {
         check_length(bytes, LONGEST_MESSAGE)?;
+        while let Some(symbol) = sink.lost(&mut self.losses_heard) {
+            self.lines.lost(symbol, received, sink);
+        }
         match self.quick.read(bytes) {
             Some(Message::Diff(diff)) => {
                 let quick = &mut self.quick;
@@ -100,7 +116,7 @@ impl Feed {
         let lines = &mut self.lines;
         self.json.read(bytes, |value| match Snapshot::read(value) {
             Some(snapshot) => lines.snapshot(symbol, snapshot, received, sink),
-            None => refusal(value, "a depth answer without lastUpdateId, bids or asks"),
+            None => Heard::refusal(value, "a depth answer without lastUpdateId, bids or asks"),
         })?
     }
 
@@ -119,7 +135,7 @@ impl Feed {
         // It comes once, and its tape takes more memory than all others together: not kept.
         Json::new().read(bytes, |value| match value.field("symbols") {
             Some(_) => lines.instruments(value, received, sink),
-            None => refusal(value, "a list of instruments without symbols"),
+            None => Heard::refusal(value, "a list of instruments without symbols"),
         })?
     }
 
@@ -159,6 +175,7 @@ struct Lines {
     /// By the symbol's number. Other sources have symbols too: theirs are empty here.
     lines: Vec<Option<Box<Line>>>,
     wanting: Vec<SymbolId>,
+    held: Held,
     /// Steps of symbols that were listed before anything else was heard of them.
     ticks: FxHashMap<Box<str>, Decimal>,
 }
@@ -228,9 +245,11 @@ impl Lines {
             sink.recycle(change);
             return Err(bad);
         }
-        if line.diff(change, diff.previous, received, sink) && !line.wanted {
+        let levels = change.bids.len() + change.asks.len();
+        if line.diff(change, diff.previous, received, sink) {
             let symbol = line.symbol;
             self.want(symbol);
+            self.held.hold(levels, &mut self.lines);
         }
         Ok(Heard::Market)
     }
@@ -283,6 +302,15 @@ impl Lines {
         Ok(Heard::Instruments { known: known.into() })
     }
 
+    #[cold]
+    fn lost(&mut self, symbol: SymbolId, received: Millis, sink: &mut impl Sink) {
+        if let Some(Some(line)) = self.lines.get_mut(symbol.index())
+            && line.lost(received, sink)
+        {
+            self.want(symbol);
+        }
+    }
+
     /// The line of a symbol as the venue names it.
     #[inline]
     fn named(&mut self, name: &[u8], received: Millis, sink: &mut impl Sink) -> Result<&mut Line, FeedError> {
@@ -301,6 +329,9 @@ impl Lines {
             None => self.add(&text, received, sink)?,
         };
         self.known.insert(name.into(), id);
+        if let Some(value) = self.market.contract_value(&text) {
+            sink.put(id, received, Event::Contract { value });
+        }
         Ok(id)
     }
 
@@ -350,14 +381,6 @@ fn check_length(bytes: &[u8], limit: usize) -> Result<(), FeedError> {
     Ok(())
 }
 
-/// A REST answer that is not what was asked for is a refusal, or nothing known.
-fn refusal(value: Value<'_>, what: &'static str) -> Result<Heard, FeedError> {
-    let code = value.field("code").and_then(Value::signed);
-    let text = value.field("msg").and_then(Value::text).unwrap_or_default();
-    let code = code.ok_or(FeedError::NotUnderstood { what })?;
-    Ok(Heard::Refused { id: None, code, message: text.chars().take(200).collect() })
-}
-
 fn shortened(name: &str) -> String {
     name.chars().take(64).collect()
 }
@@ -368,18 +391,3 @@ pub const LONGEST_MESSAGE: usize = 4 << 20;
 
 /// The list of instruments was 1.5 MB in 2021 and grows; a depth of 5,000 levels has 400 kB.
 pub const LONGEST_ANSWER: usize = 10 << 20;
-
-static NOTHING: SymbolCounts = SymbolCounts {
-    diffs: 0,
-    applied: 0,
-    dropped: 0,
-    duplicates: 0,
-    gaps: 0,
-    snapshots: 0,
-    too_old: 0,
-    trades: 0,
-    trades_ignored: 0,
-    quotes: 0,
-    bars: 0,
-    tickers: 0,
-};

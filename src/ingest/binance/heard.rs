@@ -1,5 +1,7 @@
 //! What a [`Feed`](super::Feed) tells its connector: what kind of message it was, and what it counted.
 
+use crate::ingest::FeedError;
+use crate::ingest::json::Value;
 use crate::market::SymbolId;
 
 /// What kind of message it was, for the connector that has to act on some of them.
@@ -35,6 +37,16 @@ pub enum Heard {
     ShuttingDown,
 }
 
+impl Heard {
+    /// A REST answer that is not what was asked for is a refusal, or nothing known.
+    pub(super) fn refusal(value: Value<'_>, what: &'static str) -> Result<Heard, FeedError> {
+        let code = value.field("code").and_then(Value::signed);
+        let text = value.field("msg").and_then(Value::text).unwrap_or_default();
+        let code = code.ok_or(FeedError::NotUnderstood { what })?;
+        Ok(Heard::Refused { id: None, code, message: text.chars().take(200).collect() })
+    }
+}
+
 /// What to do with a symbol that is in no list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownSymbols {
@@ -43,6 +55,22 @@ pub enum UnknownSymbols {
     /// Add it: a recording brings its own symbols.
     Add,
 }
+
+/// What was heard of a symbol that nothing was heard of.
+pub(super) static NOTHING: SymbolCounts = SymbolCounts {
+    diffs: 0,
+    applied: 0,
+    dropped: 0,
+    duplicates: 0,
+    gaps: 0,
+    snapshots: 0,
+    too_old: 0,
+    trades: 0,
+    trades_ignored: 0,
+    quotes: 0,
+    bars: 0,
+    tickers: 0,
+};
 
 /// What was heard of one symbol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +83,7 @@ pub struct SymbolCounts {
     pub dropped: u64,
     /// Diffs that came a second time.
     pub duplicates: u64,
-    /// Holes in the numbering.
+    /// Holes in the numbering, and books that could not be kept.
     pub gaps: u64,
     /// Snapshots that were passed on.
     pub snapshots: u64,

@@ -10,6 +10,8 @@ mod statistics;
 pub use feed::{Feed, LONGEST_ANSWER, LONGEST_MESSAGE};
 pub use heard::{Heard, SymbolCounts, UnknownSymbols};
 
+use crate::market::Decimal;
+
 /// Which of the venue's exchanges: they differ in addresses and in the sequence rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Market {
@@ -34,6 +36,15 @@ impl Market {
             Market::Us => "us",
             Market::UsdM => "usdm",
             Market::CoinM => "coinm",
+        }
+    }
+
+    /// What a contract of `symbol` is worth in US dollars, where quantities are contracts: 100 of
+    /// bitcoin, 10 of everything else.
+    fn contract_value(self, symbol: &str) -> Option<Decimal> {
+        match self {
+            Market::Spot | Market::Us | Market::UsdM => None,
+            Market::CoinM => Some(Decimal::new(if symbol.starts_with("BTCUSD_") { 100 } else { 10 }, 0)),
         }
     }
 

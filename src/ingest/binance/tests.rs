@@ -52,6 +52,7 @@ impl Sink for Notes {
                 format!("ticker {} {:?}", ticker.last_price.unwrap_or_default(), ticker.trades)
             }
             Event::Scale { tick } => format!("scale {tick}"),
+            Event::Contract { value } => format!("contract {value}"),
             Event::Stale(reason) => format!("stale {reason:?}"),
         };
         self.events.push(format!("{} {received} {what}", symbol.0));

@@ -1,7 +1,8 @@
 //! Every field of every published object: taken as it is meant, or refused by name.
 
 use super::*;
-use crate::market::{Event, SymbolId};
+use crate::ingest::Sink;
+use crate::market::{BookChange, BookKind, Event, Quantity, RawLevel, SymbolId};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -128,6 +129,51 @@ fn deltas_follow_on_each_other_and_a_gap_needs_a_snapshot() {
         refused(&text, "BAD_FIELD", "bids");
     }
     refused(&delta(3, 2), "BAD_FIELD", "firstUpdateId");
+}
+
+#[test]
+fn a_price_that_does_not_fit_beside_its_symbols_others_is_refused_and_spoils_none() {
+    let mut order = BookOrder::default();
+    let gold = SymbolId(0);
+    let mut judge = |kind, last, price: &str| {
+        let bids = vec![RawLevel { price: price.parse().unwrap(), quantity: Quantity::ZERO }];
+        let mut change =
+            BookChange { kind, first_update_id: last, last_update_id: last, bids, ..BookChange::default() };
+        order.judge(gold, &mut change).map_err(|rejection| rejection.code)
+    };
+    assert_eq!(judge(BookKind::Snapshot, 1, "100000.00"), Ok(Verdict::Apply));
+    assert_eq!(judge(BookKind::Delta, 2, "61737.12345678901234"), Err("PRICE_TOO_LARGE"));
+    assert_eq!(judge(BookKind::Delta, 2, "61737.123456789012"), Ok(Verdict::Apply), "18 digits in all");
+    assert_eq!(judge(BookKind::Delta, 3, "99999999"), Err("PRICE_TOO_LARGE"));
+    assert_eq!(judge(BookKind::Delta, 4, "61737.5"), Err("GAP"), "what was refused is missing");
+    let refused = order.admit(gold, "99999999".parse().unwrap()).unwrap_err();
+    assert!(refused.message.contains("99999999") && refused.message.contains("12 decimals"), "{refused:?}");
+    assert_eq!(order.admit(gold, "99999.5".parse().unwrap()), Ok(()));
+}
+
+#[test]
+fn a_book_that_could_not_be_kept_after_all_waits_for_its_snapshot() {
+    struct Lost(Option<SymbolId>);
+    impl Sink for Lost {
+        fn put(&mut self, _: SymbolId, _: i64, _: Event) {}
+        fn blank(&mut self) -> Box<BookChange> {
+            Box::default()
+        }
+        fn recycle(&mut self, _: Box<BookChange>) {}
+        fn lost(&mut self, _: &mut u64) -> Option<SymbolId> {
+            self.0.take()
+        }
+    }
+    let mut order = BookOrder::default();
+    let judge = |order: &mut BookOrder, kind, last| {
+        let mut change =
+            BookChange { kind, first_update_id: last, last_update_id: last, ..BookChange::default() };
+        order.judge(SymbolId(0), &mut change).map_err(|rejection| rejection.code)
+    };
+    assert_eq!(judge(&mut order, BookKind::Snapshot, 1), Ok(Verdict::Apply));
+    order.hear_losses(&mut Lost(Some(SymbolId(0))));
+    assert_eq!(judge(&mut order, BookKind::Delta, 2), Err("STALE_BOOK"));
+    assert_eq!(judge(&mut order, BookKind::Snapshot, 3), Ok(Verdict::Apply));
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_lost_connection_ends_the_book_and_forgets_what_was_held() {
     for (state, had_book) in [(WAITING, false), (BRIDGING, true), (FOLLOWING, true)] {
         let mut sequence = Sequence { state, ..Sequence::new(Rule::Spot) };
         sequence.hold(Held { change: diff(1, 2), previous: None });
-        assert_eq!(sequence.disconnect(), had_book, "{state:?}");
+        assert_eq!(sequence.lose(), had_book, "{state:?}");
         assert_eq!((sequence.state(), sequence.held()), (State::Waiting, 0));
     }
 }
@@ -229,7 +229,7 @@ impl Model {
                     Arrival::Passed(_) => assert!(self.held.is_some()),
                 }
             }
-            Step::Disconnect => assert_eq!(self.sequence.disconnect(), self.held.take().is_some()),
+            Step::Disconnect => assert_eq!(self.sequence.lose(), self.held.take().is_some()),
         }
         assert_eq!(self.held.is_some(), self.sequence.state() != State::Waiting);
         if let (Some(book), State::Following { last } | State::Bridging { last }) =

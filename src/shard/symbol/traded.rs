@@ -15,9 +15,8 @@ use crate::state::{BarChange, Bars, Traded};
 impl SymbolState {
     pub(super) fn trade<O: Outlet>(&mut self, trade: Trade, turn: &mut Turn<'_, O>) {
         let scale = self.book.scale();
-        let live = matches!(turn.config.bars_close, BarsClose::After(_));
-        let in_time = is_plausible(trade.time) && !(live && trade.time.abs_diff(turn.now) > DAY);
         // A trade that is refused for its time must not make the scale grow.
+        let in_time = is_in_time(trade.time, turn.now, turn.config.bars_close);
         let price = if in_time { self.book.price(trade.price).ok() } else { None };
         let Some(price) = price else {
             self.counts.trades_refused += 1;
@@ -30,18 +29,28 @@ impl SymbolState {
         if self.follow_scale(scale) {
             self.show_books_anew(turn);
         }
+        let shown = price.to_decimal(self.book.scale());
         let traded = Traded {
             time: trade.time,
             price,
             count: trade.count.into(),
             volume: trade.quantity.into(),
-            quote_volume: Total::product(price.to_decimal(self.book.scale()), trade.quantity),
+            quote_volume: match self.contract {
+                None => Total::product(shown, trade.quantity),
+                Some(value) => Total::of_contracts(trade.quantity, value, shown),
+            },
             taker_bought: trade.taker == Some(crate::market::Side::Bid),
         };
         self.feed_bars(turn, |bars, mut hear| bars.trade(&traded, &mut hear));
-        self.ticker.trade(&traded);
-        self.send_trade(trade, price.to_decimal(self.book.scale()), turn);
+        self.ticker.trade(turn.now, &traded);
+        self.send_trade(trade, shown, turn);
         self.ticker_changed(Old::Whole, turn);
+        // A bar that began after its time has been missed by the clock, which closes all at once.
+        if let BarsClose::After(grace) = turn.config.bars_close
+            && self.bars.is_over(turn.now - grace)
+        {
+            self.advance_bars(turn.now - grace, turn);
+        }
     }
 
     fn send_trade<O: Outlet>(&mut self, trade: Trade, price: Decimal, turn: &mut Turn<'_, O>) {
@@ -65,23 +74,24 @@ impl SymbolState {
 
     pub(super) fn source_bar<O: Outlet>(&mut self, bar: &SourceBar, turn: &mut Turn<'_, O>) {
         let scale = self.book.scale();
-        let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| self.book.price(price));
-        if self.follow_scale(scale) {
-            self.show_books_anew(turn);
-        }
-        let ([Ok(_), Ok(_), Ok(_), Ok(_)], true) = (prices, is_plausible(bar.open_time)) else {
+        // A bar that is refused for something else must not make the scale grow.
+        let ahead = bar.open_time.saturating_sub(turn.now) > DAY;
+        let sound = is_plausible(bar.open_time) && !ahead && bar.trades <= u32::MAX.into();
+        let prices = sound.then(|| self.book.prices([bar.open, bar.high, bar.low, bar.close]));
+        let Some(Ok([open, high, low, close])) = prices else {
             self.counts.bars_left_out += 1;
             return;
         };
-        // Read again at the scale that holds all four.
-        let at_scale = |price: Decimal| price.at_scale(self.book.scale()).unwrap_or_default();
+        if self.follow_scale(scale) {
+            self.show_books_anew(turn);
+        }
         let whole = Bar {
             open_time: bar.open_time,
             close_time: bar.interval.close_time(bar.open_time),
-            open: at_scale(bar.open),
-            high: at_scale(bar.high),
-            low: at_scale(bar.low),
-            close: at_scale(bar.close),
+            open,
+            high,
+            low,
+            close,
             trades: bar.trades,
             volume: bar.volume.into(),
             quote_volume: bar.quote_volume.into(),
@@ -156,8 +166,19 @@ impl SymbolState {
     }
 }
 
+/// Whether a trade of that time may come at `now`. Bars and statistics follow the time of trades, and
+/// one wrong time would end them all. In a replay a trade may be as old as it likes: files that are
+/// played one after the other need not be in the order of their times.
+pub(in crate::shard) fn is_in_time(time: Millis, now: Millis, by: BarsClose) -> bool {
+    let behind = match by {
+        BarsClose::After(_) => DAY,
+        BarsClose::WithTrades => Millis::MAX,
+    };
+    is_plausible(time) && (-behind..=DAY).contains(&time.saturating_sub(now))
+}
+
 /// Whether a source's time is one that can be reckoned with: before the year 10000.
-pub(in crate::shard) fn is_plausible(time: Millis) -> bool {
+fn is_plausible(time: Millis) -> bool {
     (0..253_402_300_800_000).contains(&time)
 }
 
@@ -177,4 +198,4 @@ fn send_bar<O: Outlet>(
     kline.latest.interest.send(topic, class, &update, turn.out);
 }
 
-const DAY: u64 = 86_400_000;
+const DAY: Millis = 86_400_000;

@@ -3,7 +3,8 @@
 use super::Traded;
 use crate::market::{Bar, Interval, Millis, Price, Total};
 
-/// A bar and when its first and last trade happened, so that late trades find their place.
+/// A bar and when its first and last trade happened, so that late trades find their place. Of a bar
+/// that the venue told nobody knows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timed {
     pub(super) bar: Bar,
@@ -33,6 +34,17 @@ impl Timed {
             ..Bar::default()
         };
         Timed { bar, first: Millis::MAX, last: Millis::MIN }
+    }
+
+    /// A bar of the venue's, or several as one.
+    pub(super) fn of_venue(interval: Interval, open_time: Millis, mut bar: Bar) -> Timed {
+        (bar.open_time, bar.close_time) = (open_time, interval.close_time(open_time));
+        Timed { bar, ..Timed::NOTHING }
+    }
+
+    /// Whether the venue told it: it has trades, and none of them came here.
+    pub(super) const fn is_the_venues(&self) -> bool {
+        self.bar.trades > 0 && self.first > self.last
     }
 
     pub(super) const fn spans(&self, time: Millis) -> bool {
