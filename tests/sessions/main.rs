@@ -19,6 +19,7 @@ mod frames;
 mod handshake;
 mod hub;
 mod private;
+mod publishing;
 mod rooms;
 mod shutdown;
 mod slow;

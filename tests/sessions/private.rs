@@ -13,12 +13,12 @@ fn secrets() -> Secrets {
     Secrets { jwt_secret: Some("a secret of at least thirty-two bytes".into()), ..Secrets::default() }
 }
 
-fn token(user: &str, scope: &str, seconds: i64) -> String {
+pub(crate) fn token(user: &str, scope: &str, seconds: i64) -> String {
     let what = Mint { scope: scope.into(), ..Mint::new(user, now(), seconds) };
     mint(&what, &secrets()).unwrap()
 }
 
-fn running(change: impl FnOnce(&mut Config)) -> Running {
+pub(crate) fn running(change: impl FnOnce(&mut Config)) -> Running {
     Running::start(|config| {
         config.secrets = secrets();
         config.rooms.public = vec!["news".into()];
@@ -27,12 +27,12 @@ fn running(change: impl FnOnce(&mut Config)) -> Running {
     })
 }
 
-/// Posts a body, and returns the status and the answer.
-fn post(address: SocketAddr, token: &str, body: &str) -> (u16, Value) {
+/// Posts a body on a connection of its own, and returns the status and the answer.
+pub(crate) fn post(address: SocketAddr, token: &str, body: &str) -> (u16, Value) {
     let mut raw = Raw::socket(address);
     let length = body.len();
     raw.send(
-        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
+        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
             .as_bytes(),
     );
     raw.send(body.as_bytes());
@@ -45,7 +45,7 @@ fn connect(address: SocketAddr, user: &str, seconds: i64) -> Raw {
     Raw::connect_to(address, &format!("/v1/ws?token={}", token(user, "", seconds)))
 }
 
-fn order(user: &str, id: u32) -> Value {
+pub(crate) fn order(user: &str, id: u32) -> Value {
     json!({"type": "order.created", "userId": user, "data": {"orderId": id.to_string(), "price": "1.50"}})
 }
 

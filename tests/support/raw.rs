@@ -98,6 +98,17 @@ impl Raw {
         }
     }
 
+    /// The JSON body of an HTTP answer with this head; the connection goes on.
+    pub fn body(&mut self, head: &str) -> Value {
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.expect("a body of a known length").parse().unwrap();
+        while self.buffer.len() < length {
+            assert!(self.more().unwrap(), "the server ended the connection in the middle of an answer");
+        }
+        let body: Vec<u8> = self.buffer.drain(..length).collect();
+        serde_json::from_slice(&body).unwrap()
+    }
+
     /// Everything until the server ends the connection.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more().unwrap() {}
