@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::private::{order, post, running, token};
-use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, frame, head, upgrade};
+use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, frame, upgrade};
 use crate::running::{Running, now};
 
 /// The WebSocket of a publisher whose token lasts so long.
@@ -128,24 +128,29 @@ fn a_publishers_socket_needs_its_token_and_ends_with_it() {
 }
 
 #[test]
-fn a_publisher_that_breaks_the_rules_or_says_nothing_is_closed() {
+fn a_publisher_that_breaks_the_rules_is_closed_with_the_code_that_says_so() {
+    let server = running(|config| config.publish.bytes = 2_000.try_into().unwrap());
+    let told = [
+        (frame(TEXT, true, &[b'x'; 2_001]), 1009),
+        (frame(TEXT, true, b"\xff\xfe"), 1007),
+        (frame(CLOSE, true, &1000_u16.to_be_bytes()), 1000),
+    ];
+    for (bytes, code) in told {
+        let mut raw = publisher(&server, 60);
+        raw.send(&bytes);
+        assert_eq!(raw.close_frame().0, code);
+    }
+}
+
+#[test]
+fn a_publisher_that_says_nothing_is_asked_and_let_go() {
     let server = running(|config| {
-        config.publish.bytes = 2_000.try_into().unwrap();
         config.limits.ping = Duration::from_millis(50);
         config.limits.pong_timeout = Duration::from_millis(50);
     });
     let mut raw = publisher(&server, 60);
-    raw.send(&head(TEXT, true, 2_001));
-    assert_eq!(raw.close_frame().0, 1009);
-    let mut raw = publisher(&server, 60);
-    raw.send(&frame(TEXT, true, b"\xff\xfe"));
-    assert_eq!(raw.close_frame().0, 1007);
-    let mut raw = publisher(&server, 60);
     assert_eq!(raw.frame().opcode, PING);
     assert_eq!(raw.close_frame().0, 1001);
-    let mut raw = publisher(&server, 60);
-    raw.send(&frame(CLOSE, true, &1000_u16.to_be_bytes()));
-    assert_eq!(raw.close_frame().0, 1000);
 }
 
 #[test]
