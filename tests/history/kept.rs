@@ -47,7 +47,7 @@ fn the_history_is_the_same_after_a_restart_and_goes_on() {
     let udf = format!(
         "/udf/history?symbol=BTC/USD&resolution=1&from={}&to={}",
         begin / 1_000,
-        begin / 1_000 + 1_500
+        begin / 1_000 + 1_440
     );
     let chart = fetch(&server, &udf);
     drop(market);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::private::{order, post, running, token};
-use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, frame, upgrade};
-use crate::running::{Running, now};
+use crate::private::{order, running};
+use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, frame, post, upgrade};
+use crate::running::{Running, now, token};
 
 /// The WebSocket of a publisher whose token lasts so long.
 fn publisher(server: &Running, seconds: i64) -> Raw {
