@@ -200,6 +200,8 @@ pub const KNOBS: &[Knob] = &[
         "How old a kept event may become: a week. An `eventId` is remembered for an hour."),
     knob("journal.bytes", whole(Count(|c| &mut c.journal.bytes), BYTES, 1 << 20, 1 << 44),
         "What the journal may take on disk. Full: publishing private events is refused with 503 and a reason, and reading goes on."),
+    knob("journal.in_memory", Setting::Switch(|c| &mut c.journal.in_memory),
+        "Whether private events are kept in memory where there is no `data_dir`, and end with the process: for trying things out. Development mode does so too."),
     knob("rooms.public", Setting::Names(|c| &mut c.rooms.public),
         "Rooms that publishers may broadcast to and everybody may join."),
     knob("rooms.users", Setting::Names(|c| &mut c.rooms.users),

@@ -290,7 +290,7 @@ impl Config {
             warnings.push(
                 "data_dir is not set: private events are kept in memory, and end with the process".into(),
             );
-        } else if self.data_dir.is_none() && takes_tokens {
+        } else if self.data_dir.is_none() && !self.journal.in_memory && takes_tokens {
             warnings.push(
                 "data_dir is not set: private events are refused, for nothing can be made durable".into(),
             );

@@ -231,7 +231,7 @@ fn journal(config: &Config, epoch: &str, accounts: &Accounts) -> Result<Option<J
     };
     let journal = match &config.data_dir {
         Some(folder) => Journal::open(folder, epoch, retention)?,
-        None if config.dev => Journal::in_memory(epoch, retention)?,
+        None if config.dev || config.journal.in_memory => Journal::in_memory(epoch, retention)?,
         None => return Ok(None),
     };
     for (strategy, owner) in journal.strategies()? {
