@@ -27,7 +27,7 @@ pub use history::{History, NoHistory};
 use ledger::{Ledger, LedgerInput, LedgerThread};
 pub use publisher::{Published, Publisher, Rejected};
 use shard::{ShardInput, ShardThread, WorkerOutlet};
-pub use sink::EngineSink;
+pub use sink::{EngineSink, Sources};
 pub use source::{RunningSource, SourceError, follow, live_config};
 
 use crate::clock::Clock;
@@ -53,6 +53,7 @@ pub struct Engine {
     ledger: Sender<LedgerInput>,
     history: History,
     meters: Vec<Arc<ShardMeter>>,
+    sources: Sources,
     live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -94,8 +95,9 @@ impl Engine {
         let rooms = Arc::new(Rooms::new(&config.rooms.public, &config.rooms.users));
         let journal = journal(config, &epoch, &accounts).map_err(io::Error::other)?;
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
-        let meters: Vec<_> = (0..config.threads.shards.get()).map(|_| Arc::<ShardMeter>::default()).collect();
-        for (at, meter) in meters.iter().enumerate() {
+        let of_shards = config.threads.shards.get();
+        let meters: Vec<_> = (0..=of_shards).map(|_| Arc::<ShardMeter>::default()).collect();
+        for (at, meter) in meters[..of_shards].iter().enumerate() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
             let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
             let shard = ShardThread {
@@ -124,11 +126,12 @@ impl Engine {
             ledger: Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch),
             inputs,
             commands: asked,
-            out: WorkerOutlet::new(workers.clone(), config.compression, Arc::default()),
+            out: WorkerOutlet::new(workers.clone(), config.compression, meters[of_shards].clone()),
             fine: workers.clock(),
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
-        let sink = EngineSink::new(shards.clone(), spare.clone());
+        let sources = Sources::default();
+        let sink = EngineSink::new(shards.clone(), spare.clone(), &sources, "publishers");
         let most = config.publish.objects.get();
         let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, most);
         let history = History::new(commands);
@@ -144,14 +147,25 @@ impl Engine {
             ledger,
             history,
             meters,
+            sources,
             live: Arc::default(),
             threads,
         })
     }
 
-    /// Where a source puts what it understood. Each source has its own.
+    /// Where the embedding program puts what it understood.
     pub fn sink(&self) -> EngineSink {
-        EngineSink::new(self.shards.clone(), self.spare.clone())
+        self.sink_of("program")
+    }
+
+    /// Where the source of that name puts what it understood. Each source has its own.
+    pub fn sink_of(&self, source: &str) -> EngineSink {
+        EngineSink::new(self.shards.clone(), self.spare.clone(), &self.sources, source)
+    }
+
+    /// What each source has put in.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The symbols, which sources and the configuration add to.
@@ -169,7 +183,7 @@ impl Engine {
         &self.history
     }
 
-    /// What each shard counts.
+    /// What each shard counts, and last the ledger.
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
         &self.meters
     }

@@ -19,10 +19,9 @@ pub struct Publisher {
     symbols: Arc<Symbols>,
     rooms: Arc<Rooms>,
     ledger: Sender<LedgerInput>,
-    sink: EngineSink,
     /// Held while a publication's market objects go to the shards, so that they arrive in the order
     /// in which they were judged.
-    books: Arc<Mutex<BookOrder>>,
+    books: Arc<Mutex<(BookOrder, EngineSink)>>,
     most: usize,
 }
 
@@ -67,7 +66,8 @@ impl Publisher {
         sink: EngineSink,
         most: usize,
     ) -> Publisher {
-        Publisher { symbols, rooms, ledger, sink, books: Arc::default(), most }
+        let books = Arc::new(Mutex::new((BookOrder::default(), sink)));
+        Publisher { symbols, rooms, ledger, books, most }
     }
 
     /// Takes a body in: one object, a list, or one a line. When this returns, every private object
@@ -147,10 +147,11 @@ impl Publisher {
         if markets.is_empty() {
             return;
         }
-        let (mut sink, books) = (self.sink.clone(), self.books.clone());
+        let books = self.books.clone();
         let put = move || {
             let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
-            let put = |(at, symbol, market)| (at, put(&mut books, &mut sink, now, symbol, market));
+            let (books, sink) = &mut *books;
+            let put = |(at, symbol, market)| (at, put(books, sink, now, symbol, market));
             markets.into_iter().map(put).collect::<Vec<_>>()
         };
         // It ends in a panic only where the engine goes down.

@@ -113,7 +113,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
-        let frame = turn.out.share(frame);
+        let frame = turn.out.share(join.channel, frame);
         self.books[at].missed = Some((stretch, join.channel.dialect, frame.clone()));
         Some(frame)
     }
@@ -142,7 +142,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
-        let frame = turn.out.share(frame);
+        let frame = turn.out.share(join.channel, frame);
         if shared {
             self.books[at].picture = Some((seq, join.channel.dialect, frame.clone()));
         }
