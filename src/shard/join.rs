@@ -196,7 +196,8 @@ impl SymbolState {
         let series = self.bars.series(interval);
         let missed = since.and_then(|since| kline.missed(since.seq, &series));
         let mut frames = Vec::new();
-        for &(seq, bar, kind) in missed.iter().flatten() {
+        for (seq, bar, kind) in missed.iter().flatten() {
+            let (seq, kind) = (*seq, *kind);
             let body = UpdateBody::Kline { interval, bar, kind };
             let update = self.update(join.channel.topic, &self.epoch, seq, turn.now, body);
             frames.extend(join.channel.dialect.encode(&update));
