@@ -136,10 +136,10 @@ function drawBalance({ cells }: Row, balance: Balance | undefined): void {
   for (const part of ["free", "locked", "total"] as const) say(cells[part]!, balance ? rounded(balance[part]) : "");
 }
 
-/** An amount with at most four decimals, cut off and not rounded up: nobody has more than is shown. */
+/** An amount with few decimals, cut off and not rounded up: nobody has less than is shown. */
 function rounded(amount: string): string {
   const [whole = "", fraction = ""] = amount.split(".");
-  const kept = fraction.slice(0, 4).replace(/0+$/, "");
+  const kept = fraction.slice(0, whole.length > 3 ? 2 : 4).replace(/0+$/, "");
   return grouped(kept ? `${whole}.${kept}` : whole);
 }
 
