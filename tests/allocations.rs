@@ -10,7 +10,8 @@ use tickcast::ingest::Sink;
 use tickcast::ingest::binance::Feed;
 use tickcast::ingest::recording::{RecordKind, Recording};
 use tickcast::market::{
-    BookChange, BookKind, Decimal, Event, Interval, Millis, Quantity, RawLevel, Side, SymbolId, Symbols, Trade, TradeId,
+    BookChange, BookKind, Decimal, Event, Interval, Millis, Quantity, RawLevel, Side, SymbolId, Symbols,
+    Trade, TradeId,
 };
 use tickcast::shard::{Broadcast, Joined, Outlet, Shard, ShardConfig};
 use tickcast::state::Board;

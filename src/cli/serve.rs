@@ -85,9 +85,9 @@ pub(super) fn run(
         let listen = |error| ServeError::Listen { address: config.listen, error };
         let door = Door::new(config, engine.workers().clone());
         let tokens = Arc::new(tokens);
-        let trading = visitor.as_ref().map(|visitor| {
-            tokio::spawn(Desk::new(&engine).trade(visitor.user.clone(), stopped.clone()))
-        });
+        let trading = visitor
+            .as_ref()
+            .map(|visitor| tokio::spawn(Desk::new(&engine).trade(visitor.user.clone(), stopped.clone())));
         let mut market = Market::new(config, engine, tokens.clone());
         if let Some(visitor) = visitor {
             market = market.with_visitor(visitor);

@@ -112,7 +112,7 @@ pub const KNOBS: &[Knob] = &[
     knob("bars.grace_ms", whole(Time(|c| &mut c.bars.grace), MS, 0, MINUTE_MS),
         "How long after its boundary a bar waits for trades that are still on their way. Longer closes bars later, shorter makes more corrections. A replay waits for none."),
     knob("bars.kept", whole(Count(|c| &mut c.bars.kept), " of bars", 1, 100_000),
-        "Closed bars kept in memory per symbol and each of the ten intervals: what a chart can ask for, and how late a trade may come. The default is what a chart shows at first; each takes 80 bytes."),
+        "Closed bars kept in memory per symbol and each of the ten intervals: what a chart can ask for, and how late a trade may come. Each takes 80 bytes; with the default, two screens of a chart, a thousand symbols with all their bars fit in 512 MiB. A server of a few symbols can well have 1500, which is what a chart asks for at most."),
     knob("bars.most_flat_bars", whole(Amount(|c| &mut c.bars.most_flat_bars), " of bars", 0, 100_000),
         "Bars without a trade that are filled in at once after a pause: a day of minutes. A longer pause leaves a gap instead of a flood."),
 

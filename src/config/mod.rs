@@ -325,7 +325,7 @@ impl Default for Config {
                 silence: None,
             },
             book: Book { levels_most: at_least_one(20_000) },
-            bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(500), most_flat_bars: 1_440 },
+            bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(240), most_flat_bars: 1_440 },
             tape: Tape { kept: at_least_one(500) },
             throttle: Throttle {
                 ticker: Duration::from_secs(1),

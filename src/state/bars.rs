@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use self::closed::Closed;
 use self::timed::Timed;
+use super::room::make_room;
 use crate::market::{Bar, Interval, Millis, Price, Scale, Total};
 
 /// The bars of all intervals.
@@ -310,6 +311,7 @@ impl Row {
             self.closed.pop_front();
         }
         if self.kept > 0 {
+            make_room(&mut self.closed, self.kept);
             self.closed.push_back(Closed::pack(&open));
         }
     }

@@ -9,6 +9,7 @@ mod book;
 mod cell;
 mod ladder;
 mod latch;
+mod room;
 mod tape;
 mod ticker;
 mod ticker_cell;

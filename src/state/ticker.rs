@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::room::make_room;
 use super::{Best, Traded};
 use crate::market::{
     Bar, Decimal, Level, Millis, OfficialTicker, Price, Quote, RawLevel, Scale, TickerView, Total,
@@ -86,7 +87,11 @@ impl Ticker {
         let place = self.minutes.partition_point(|minute| minute.number < number);
         match self.minutes.get_mut(place).filter(|minute| minute.number == number) {
             Some(minute) => minute.merge(traded),
-            None => self.minutes.insert(place, Minute::new(number, traded)),
+            None => {
+                // One comes before the oldest goes.
+                make_room(&mut self.minutes, MINUTES_MOST);
+                self.minutes.insert(place, Minute::new(number, traded));
+            }
         }
         self.volume.add(traded.volume);
         self.quote_volume.add(traded.quote_volume);
@@ -272,6 +277,9 @@ fn difference(last: Option<Total>, open: Option<Total>) -> Option<Total> {
 
 const MINUTE: Millis = 60_000;
 const WINDOW_MINUTES: i64 = 24 * 60;
+
+/// Those of the window, and the next.
+const MINUTES_MOST: usize = 24 * 60 + 1;
 
 #[cfg(test)]
 mod tests {

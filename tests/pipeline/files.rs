@@ -123,7 +123,7 @@ fn the_trades_of_a_futures_session_make_the_venues_minutes() {
     for row in &expected {
         let series = world.state("BTCUSDT").bars().series(Interval::M1);
         let bar = series.closed().chain(series.open().copied()).find(|bar| bar.open_time == row.open_time);
-        let bar = *bar.unwrap();
+        let bar = bar.unwrap();
         check(&mut world, "BTCUSDT", &bar, row, &format!("minute {}", row.open_time));
     }
 }

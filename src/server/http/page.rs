@@ -58,12 +58,12 @@ pub(super) struct Served {
 }
 
 impl Served {
-    fn new(Asset { path, kind, text }: &Asset, text_instead: Option<Vec<u8>>) -> Served {
-        let text = text_instead.map_or(Bytes::from_static(text), Bytes::from);
+    fn new(asset: &'static Asset, text_instead: Option<Vec<u8>>) -> Served {
+        let text = text_instead.map_or(Bytes::from_static(asset.text), Bytes::from);
         let tag = format!("\"{:08x}-{:x}\"", crc32fast::hash(&text), text.len());
         Served {
-            path,
-            kind,
+            path: asset.path,
+            kind: asset.kind,
             tag: HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\"")),
             compressed: reply::gzip(&text, Compression::best()).map(Bytes::from),
             text,

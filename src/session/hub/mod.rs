@@ -9,7 +9,9 @@ pub use status::{HubStatus, Presence};
 
 use private::Private;
 
-use super::{Access, Action, Allowance, Conversation, ConversationKind, Said, SessionEnd, SessionLimits, Subscriptions};
+use super::{
+    Access, Action, Allowance, Conversation, ConversationKind, Said, SessionEnd, SessionLimits, Subscriptions,
+};
 use crate::dialect::hub::{self, Fault, Payload, Rejection, Word};
 use crate::dialect::{Channel, Dialect};
 use crate::market::{
