@@ -6,7 +6,7 @@ use crate::market::{Bar, Decimal, Interval, Millis, Price, Total};
 /// A closed bar.
 ///
 /// Invariant: packed and unpacked again it is the bar that it was. What does not fit the narrow form
-/// (a sum of more than 64 bits, a bar that spans four billion ticks) is kept as it is.
+/// (a sum of more than 64 bits, a bar that spans two billion ticks) is kept as it is.
 #[derive(Clone, Debug)]
 pub(super) enum Closed {
     Narrow(Narrow),
@@ -20,9 +20,10 @@ pub(super) struct Narrow {
     open: i64,
     /// Volume, quote volume, and what takers bought of each.
     sums: [i64; 4],
-    above: u32,
-    below: u32,
-    close: i32,
+    /// How far the highest price is above the first, the lowest below it, and the last above it.
+    distances: [i32; 3],
+    /// The zeros that were cut off each distance: prices can be kept with more decimals than they have.
+    zeros: u8,
     trades: u32,
     first: u32,
     last: u32,
@@ -60,6 +61,8 @@ impl Narrow {
         let [volume, quote, taker, taker_quote] = sums.map(Total::to_decimal);
         let sums = [volume?, quote?, taker?, taker_quote?];
         let ticks = |from: Price, to: Price| to.0.checked_sub(from.0);
+        let (distances, zeros) =
+            shortened([ticks(bar.open, bar.high)?, ticks(bar.low, bar.open)?, ticks(bar.open, bar.close)?])?;
         let has_times = timed.first != Timed::NOTHING.first || timed.last != Timed::NOTHING.last;
         let since = |time: Millis| match has_times {
             true => time.checked_sub(bar.open_time).and_then(|since| u32::try_from(since).ok()),
@@ -69,9 +72,8 @@ impl Narrow {
             open_time: bar.open_time,
             open: bar.open.0,
             sums: sums.map(Decimal::mantissa),
-            above: u32::try_from(ticks(bar.open, bar.high)?).ok()?,
-            below: u32::try_from(ticks(bar.low, bar.open)?).ok()?,
-            close: i32::try_from(ticks(bar.open, bar.close)?).ok()?,
+            distances,
+            zeros,
             trades: u32::try_from(bar.trades).ok()?,
             first: since(timed.first)?,
             last: since(timed.last)?,
@@ -82,13 +84,15 @@ impl Narrow {
 
     fn unpack(&self, interval: Interval) -> Timed {
         let sum = |at: usize| Total::from(Decimal::new(self.sums[at], self.decimals[at]));
+        let factor = 10_i64.pow(self.zeros.into());
+        let [above, below, close] = self.distances.map(|distance| i64::from(distance) * factor);
         let bar = Bar {
             open_time: self.open_time,
             close_time: interval.close_time(self.open_time),
             open: Price(self.open),
-            high: Price(self.open + i64::from(self.above)),
-            low: Price(self.open - i64::from(self.below)),
-            close: Price(self.open + i64::from(self.close)),
+            high: Price(self.open + above),
+            low: Price(self.open - below),
+            close: Price(self.open + close),
             trades: self.trades.into(),
             volume: sum(0),
             quote_volume: sum(1),
@@ -103,6 +107,22 @@ impl Narrow {
             },
             false => Timed { bar, ..Timed::NOTHING },
         }
+    }
+}
+
+/// The distances without as many zeros at their ends as it takes to make them fit; `None` where they
+/// do not have as many.
+fn shortened(mut distances: [i64; 3]) -> Option<([i32; 3], u8)> {
+    let mut zeros = 0;
+    loop {
+        if let [Ok(above), Ok(below), Ok(close)] = distances.map(i32::try_from) {
+            return Some(([above, below, close], zeros));
+        }
+        if distances.iter().any(|distance| distance % 10 != 0) {
+            return None;
+        }
+        distances = distances.map(|distance| distance / 10);
+        zeros += 1;
     }
 }
 
@@ -127,7 +147,7 @@ mod tests {
         fn a_bar_that_was_kept_is_the_bar_that_it_was(
             interval in 0_usize..10,
             open in any::<i32>(),
-            wide in prop_oneof![Just(1_i64), Just(1_000_000_000)],
+            wide in prop_oneof![Just(1_i64), Just(999_999_999), Just(10_000_000)],
             [above, below, close] in any::<[u16; 3]>(),
             sums in any::<[u32; 4]>(),
             decimals in 0_u8..18,
@@ -164,7 +184,10 @@ mod tests {
 
     #[test]
     fn a_usual_bar_is_kept_narrow() {
-        let bar = Bar { volume: total(1, 8), quote_volume: total(2, 10), ..Timed::NOTHING.bar };
+        // Prices with six zeros behind their two decimals, as some recordings have them.
+        let [open, high, low] = [6_100_000_000_000, 6_178_901_000_000, 6_099_999_000_000].map(Price);
+        let volumes = Bar { volume: total(1, 8), quote_volume: total(2, 10), ..Timed::NOTHING.bar };
+        let bar = Bar { open, high, low, close: high, ..volumes };
         assert!(matches!(Closed::pack(&Timed { bar, first: 0, last: 0 }), Closed::Narrow(_)));
     }
 }
