@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::market::Topic;
+
 /// A number that one thread writes and any other reads.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -53,8 +55,8 @@ pub struct WorkerMeter {
     pub cut_short: Count,
     /// Clients that were closed because they were too slow.
     pub slow_closes: Count,
-    /// Clients that there are.
-    pub connections: Count,
+    /// Clients that there are, in the order of [`CONVERSATIONS`].
+    pub connections: [Count; CONVERSATIONS.len()],
     /// Bytes that wait for them, a quarter of a second ago.
     pub outbox_bytes: Count,
     /// Subscriptions of its clients, by the dialect's number.
@@ -79,28 +81,26 @@ impl WorkerMeter {
         self.published.store(0, Ordering::Relaxed);
     }
 
-    /// What was published has been written by `now`.
-    pub fn written(&self, now: u64) {
+    /// What was published has been written by `now`, which is asked only where something was.
+    pub fn written(&self, now: impl FnOnce() -> u64) {
         let since = self.published.load(Ordering::Relaxed);
         if since != 0 {
             self.published.store(0, Ordering::Relaxed);
-            self.latency.record(now.saturating_sub(since));
+            self.latency.record(now().saturating_sub(since));
         }
     }
 }
 
-/// What one shard counts.
+/// What one shard counts, or the ledger.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct ShardMeter {
     /// Events by kind, in the order of [`EVENT_KINDS`].
     pub events: [Count; EVENT_KINDS.len()],
-    /// When the newest of them was received, in milliseconds since 1970.
-    pub newest: Count,
     /// Frames handed to workers, by the topic's class, in the order of [`TOPIC_CLASSES`].
     pub frames: [Count; TOPIC_CLASSES.len()],
-    /// Updates put into words: once for each dialect that somebody listens in, however many they are.
-    pub encodings: Count,
+    /// Messages that were encoded for all who listen, by the dialect's number.
+    pub encodes: [Count; DIALECTS],
     /// Questions about the past.
     pub questions: Count,
     /// Closed bars that were not kept, because too many waited for the disk.
@@ -114,11 +114,37 @@ pub struct LedgerMeter {
     pub commits: Histogram,
 }
 
+/// What one source counts of what it puts into the shards.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct SourceMeter {
+    /// Events.
+    pub events: Count,
+    /// When the newest of them was received, in milliseconds since 1970.
+    pub newest: Count,
+}
+
 /// What events are called.
 pub const EVENT_KINDS: [&str; 7] = ["book", "stale", "trade", "quote", "ticker", "bar", "scale"];
 
 /// What topics are called.
-pub const TOPIC_CLASSES: [&str; 5] = ["book", "ticker", "tickers", "trades", "kline"];
+pub const TOPIC_CLASSES: [&str; 7] = ["book", "ticker", "tickers", "trades", "kline", "room", "account"];
+
+/// A topic's place in [`TOPIC_CLASSES`].
+pub const fn class(topic: Topic) -> usize {
+    match topic {
+        Topic::Book { .. } => 0,
+        Topic::Ticker { .. } => 1,
+        Topic::Tickers => 2,
+        Topic::Trades { .. } => 3,
+        Topic::Kline { .. } => 4,
+        Topic::Room(_) => 5,
+        Topic::Account(_) => 6,
+    }
+}
+
+/// What conversations are called. A client of `socketio` speaks one or two of its dialects.
+pub const CONVERSATIONS: [&str; 4] = ["native", "hub", "socketio", "other"];
 
 /// How many dialects can be told apart.
 pub const DIALECTS: usize = 8;
@@ -189,8 +215,8 @@ mod tests {
         let meter = WorkerMeter::default();
         meter.publish(1_000);
         meter.publish(900_000);
-        meter.written(1_001_000);
-        meter.written(2_000_000);
+        meter.written(|| 1_001_000);
+        meter.written(|| panic!("nothing was published since"));
         assert_eq!((meter.latency.sum(), meter.latency.read()[6]), (1_000_000, (Some(1_000_000), 1)));
     }
 }

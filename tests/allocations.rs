@@ -10,7 +10,8 @@ use tickcast::ingest::Sink;
 use tickcast::ingest::binance::Feed;
 use tickcast::ingest::recording::{RecordKind, Recording};
 use tickcast::market::{
-    BookChange, BookKind, Decimal, Event, Millis, Quantity, RawLevel, Side, SymbolId, Symbols, Trade, TradeId,
+    BookChange, BookKind, Decimal, Event, Interval, Millis, Quantity, RawLevel, Side, SymbolId, Symbols,
+    Trade, TradeId,
 };
 use tickcast::shard::{Broadcast, Joined, Outlet, Shard, ShardConfig};
 use tickcast::state::Board;
@@ -41,8 +42,12 @@ struct Direct {
 
 impl Direct {
     fn new(symbols: &Arc<Symbols>) -> Direct {
+        Direct::with(symbols, ShardConfig::default())
+    }
+
+    fn with(symbols: &Arc<Symbols>, config: ShardConfig) -> Direct {
         let board = Arc::new(Board::default());
-        Direct { shard: Shard::new(symbols.clone(), board, ShardConfig::default(), "e"), spare: Vec::new() }
+        Direct { shard: Shard::new(symbols.clone(), board, config, "e"), spare: Vec::new() }
     }
 
     fn event(&mut self, now: Millis, symbol: SymbolId, event: Event) {
@@ -227,8 +232,8 @@ fn fill(change: &mut BookChange, id: u64, levels: i64, random: &mut fastrand::Rn
     }
 }
 
-/// 500 levels a side, ten intervals with all the bars that are kept, 24 hours of minutes for the
-/// statistics and a full tape, for each of a thousand symbols.
+/// 500 levels a side, all the bars that are kept of each of the ten intervals, 24 hours of minutes for
+/// the statistics and a full tape, for each of a thousand symbols.
 #[test]
 fn a_thousand_symbols_with_a_thousand_levels_and_all_bars_fit_512_mib() {
     const SYMBOLS: usize = 1_000;
@@ -241,7 +246,10 @@ fn a_thousand_symbols_with_a_thousand_levels_and_all_bars_fit_512_mib() {
         let change = region.change();
         isize::try_from(change.bytes_allocated).unwrap() - isize::try_from(change.bytes_deallocated).unwrap()
     };
-    let mut direct = Direct::new(&symbols);
+    // Months without a trade leave holes, so that a trade a month fills even the row of months soon.
+    let config = ShardConfig { flat_bars_most: 0, ..ShardConfig::default() };
+    let months = i64::try_from(config.bars_kept).unwrap() + 1;
+    let mut direct = Direct::with(&symbols, config.clone());
     let mut random = fastrand::Rng::with_seed(5);
     for &symbol in &ids {
         let mut change = direct.blank();
@@ -254,11 +262,17 @@ fn a_thousand_symbols_with_a_thousand_levels_and_all_bars_fit_512_mib() {
         }
     }
     let books = held();
-    for minute in 0..MINUTES_A_DAY {
-        let time = start + minute * 60_000;
+    let month = |count: i64| start + count * 32 * MINUTES_A_DAY * 60_000;
+    let last_day = (0..MINUTES_A_DAY).map(|minute| month(months) + minute * 60_000);
+    for time in (0..months).map(month).chain(last_day) {
         ids.iter().for_each(|&symbol| direct.event(time, symbol, trade(time, 6_100_000)));
     }
     let all = held();
+    for state in direct.shard.symbols() {
+        for interval in Interval::ALL {
+            assert_eq!(state.bars().series(interval).closed().len(), config.bars_kept, "{interval:?}");
+        }
+    }
     let mib = |bytes: isize| bytes / (1 << 20);
     println!(
         "{} MiB in books, {} MiB in bars, minutes, tickers and tapes, {} MiB in all",

@@ -42,7 +42,7 @@ const files = {
   "index.html": await read("src/index.html"),
   "icon.svg": await read("src/icon.svg"),
   "page.js": await bundle("src/page.ts", { format: "esm", target: "es2022" }),
-  "page.css": await bundle("src/page.css", { target: ["chrome110", "firefox115", "safari16"] }),
+  "page.css": await bundle("src/page.css", { target: ["chrome123", "firefox120", "safari17.5"] }),
   "licences.txt": await licences(),
 };
 

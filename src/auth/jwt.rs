@@ -23,6 +23,8 @@ pub struct Tokens {
     rules: Auth,
     /// How often keys went out of force.
     rotations: AtomicU64,
+    /// How many were refused, by [`Refused`]. Whoever connects may write: it is no path of an update.
+    refusals: [AtomicU64; Refused::ALL.len()],
     /// Somebody brought a key that is not known: the set may have changed.
     pub(super) unknown: Notify,
 }
@@ -39,6 +41,7 @@ impl Tokens {
             keys: ArcSwap::from_pointee(keys),
             rules: config.auth.clone(),
             rotations: AtomicU64::new(0),
+            refusals: Default::default(),
             unknown: Notify::new(),
         })
     }
@@ -53,6 +56,18 @@ impl Tokens {
     /// # Errors
     /// [`Refused`] says why it grants nothing. It repeats nothing of the token.
     pub fn verify(&self, now: Millis, token: &str) -> Result<Grant, Refused> {
+        self.judge(now, token).inspect_err(|refused| {
+            self.refusals[*refused as usize].fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// How many tokens were refused, and why.
+    pub fn refusals(&self) -> impl Iterator<Item = (Refused, u64)> {
+        let counts = self.refusals.iter().map(|count| count.load(Ordering::Relaxed));
+        Refused::ALL.into_iter().zip(counts)
+    }
+
+    fn judge(&self, now: Millis, token: &str) -> Result<Grant, Refused> {
         if token.len() > MOST_TOKEN {
             return Err(Refused::TooLong);
         }
@@ -271,6 +286,40 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// All of them, in their order.
+    pub const ALL: [Refused; 12] = [
+        Refused::Missing,
+        Refused::NoKeys,
+        Refused::TooLong,
+        Refused::Malformed,
+        Refused::WrongAlgorithm,
+        Refused::UnknownKey,
+        Refused::WrongSignature,
+        Refused::Expired,
+        Refused::NotYetValid,
+        Refused::WrongAudience,
+        Refused::WrongIssuer,
+        Refused::NoUser,
+    ];
+
+    /// The reason in a word, for those who count.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Refused::Missing => "missing",
+            Refused::NoKeys => "no_keys",
+            Refused::TooLong => "too_long",
+            Refused::Malformed => "malformed",
+            Refused::WrongAlgorithm => "wrong_algorithm",
+            Refused::UnknownKey => "unknown_key",
+            Refused::WrongSignature => "wrong_signature",
+            Refused::Expired => "expired",
+            Refused::NotYetValid => "not_yet_valid",
+            Refused::WrongAudience => "wrong_audience",
+            Refused::WrongIssuer => "wrong_issuer",
+            Refused::NoUser => "no_user",
+        }
+    }
+
     /// The code that clients are told.
     pub const fn code(self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 //! Values of the engine's settings stay text here: [`Config`] checks them, so that a flag, a
 //! variable and a line of the file are refused in the same words.
 
+mod demo;
 mod load;
 mod record;
 mod replay;
@@ -23,13 +24,14 @@ use crate::config::{
 };
 use crate::market::check_symbol;
 
+pub use demo::demo;
 pub use load::{
     BadTarget, Failures, LoadError, Plan, Publication, Quantiles, Report, Slow, Target, load,
     run as load_report,
 };
 pub use record::{RecordError, record};
 pub use replay::{ReplayError, Summary, replay, run as replay_summary};
-pub use serve::{ServeError, demo, serve, start_logging};
+pub use serve::{ServeError, serve, start_logging};
 pub use tail::{TailError, tail};
 pub use token::{TokenError, token};
 
@@ -297,6 +299,9 @@ impl DemoArgs {
             Config { listen: self.listen, source: Source::Simulated, page: true, ..Config::default() };
         config.simulated.history = DEMO_HISTORY;
         config.bars.kept = DEMO_BARS;
+        // The account of the demo's trader; nothing of it is to outlive the demo.
+        config.journal.in_memory = true;
+        config.journal.events = DEMO_EVENTS;
         config
     }
 }
@@ -304,6 +309,9 @@ impl DemoArgs {
 /// Minutes of the past that the demo's chart begins with, and room for them and a day more.
 const DEMO_HISTORY: usize = 1_380;
 const DEMO_BARS: NonZeroUsize = const { NonZeroUsize::new(3_000).unwrap() };
+
+/// Events of the trader that are kept of each topic: some minutes, a tenth of a megabyte.
+const DEMO_EVENTS: NonZeroUsize = const { NonZeroUsize::new(200).unwrap() };
 
 fn read_market(text: &str) -> Result<BinanceMarket, String> {
     const RECORDABLE: &str = "binance, binance-us, binance-usdm and binance-coinm can be recorded";

@@ -238,7 +238,7 @@ fn bars(state: &SymbolState) -> Value {
     let mut all = Map::new();
     for interval in Interval::ALL {
         let series = state.bars().series(interval);
-        let closed = series.closed().map(|bar| shown(bar, true));
+        let closed = series.closed().map(|bar| shown(&bar, true));
         let list: Vec<Value> = closed.chain(series.open().map(|bar| shown(bar, false))).collect();
         if !list.is_empty() {
             all.insert(interval.name().to_owned(), list.into());

@@ -1,4 +1,4 @@
-//! `tickcast serve` and `tickcast demo`: everything together, until somebody says stop.
+//! `tickcast serve`: everything together, until somebody says stop.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::demo::Desk;
 use crate::auth::{self, BadKeys, Tokens};
 use crate::config::{Config, LogFormat, Source};
 use crate::engine::{Engine, RunningSource, SourceError};
 use crate::market::BadSymbol;
-use crate::server::{Door, Market, Server};
+use crate::server::{Door, Market, Server, Visitor};
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -53,25 +54,16 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`] when something it needs cannot be had.
 pub fn serve(config: &Config) -> Result<(), ServeError> {
-    run(config, |_| {})
+    run(config, None, |_| {})
 }
 
-/// Serves the simulated exchange and says how to look at it.
-///
-/// # Errors
-/// As [`serve`].
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
-pub fn demo(config: &Config) -> Result<(), ServeError> {
-    run(config, |address| {
-        println!("A simulated exchange: look at it at http://{address}/ or, from another terminal, with\n");
-        for topic in ["ticker:*", "book:BTCUSDT:10:100ms", "trades:BTCUSDT kline:BTCUSDT:1m"] {
-            println!("  cargo run --release -- tail {topic} --url ws://{address}/v1/ws");
-        }
-        println!("\nPROTOCOL.md says what a program sends and hears. Ctrl-C ends it.");
-    })
-}
-
-fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), ServeError> {
+/// Serves until interrupted or terminated; `ready` hears of the address. With a visitor somebody
+/// trades for that account, and the page shows it.
+pub(super) fn run(
+    config: &Config,
+    visitor: Option<Visitor>,
+    ready: impl FnOnce(std::net::SocketAddr),
+) -> Result<(), ServeError> {
     for warning in config.warnings() {
         warn!("{warning}");
     }
@@ -93,7 +85,13 @@ fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), 
         let listen = |error| ServeError::Listen { address: config.listen, error };
         let door = Door::new(config, engine.workers().clone());
         let tokens = Arc::new(tokens);
-        let market = Market::new(config, engine, tokens.clone());
+        let trading = visitor
+            .as_ref()
+            .map(|visitor| tokio::spawn(Desk::new(&engine).trade(visitor.user.clone(), stopped.clone())));
+        let mut market = Market::new(config, engine, tokens.clone());
+        if let Some(visitor) = visitor {
+            market = market.with_visitor(visitor);
+        }
         let server = Server::bind(config, market, door).await.map_err(listen)?;
         let address = server.address()?;
         info!(%address, source = %config.source, "listening");
@@ -103,6 +101,9 @@ fn run(config: &Config, ready: impl FnOnce(std::net::SocketAddr)) -> Result<(), 
         info!("going down");
         source.stop();
         let _ = keys.await;
+        if let Some(trading) = trading {
+            let _ = trading.await;
+        }
         market.into_engine().shut_down(config.limits.shutdown);
         Ok(())
     })

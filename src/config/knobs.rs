@@ -112,7 +112,7 @@ pub const KNOBS: &[Knob] = &[
     knob("bars.grace_ms", whole(Time(|c| &mut c.bars.grace), MS, 0, MINUTE_MS),
         "How long after its boundary a bar waits for trades that are still on their way. Longer closes bars later, shorter makes more corrections. A replay waits for none while anybody trades, and five seconds where nobody does."),
     knob("bars.kept", whole(Count(|c| &mut c.bars.kept), " of bars", 1, 100_000),
-        "Closed bars kept per symbol and each of the ten intervals, in memory and in `data_dir`: what a chart can ask for, and how late a trade may come. Each takes about 170 bytes; a page of charts wants 500 or more."),
+        "Closed bars kept per symbol and each of the ten intervals, in memory and in `data_dir`: what a chart can ask for, and how late a trade may come. Each takes 80 bytes of memory; with the default, two screens of a chart, a thousand symbols with all their bars fit in 512 MiB. A server of a few symbols can well have 1500, which is what a chart asks for at most."),
     knob("bars.most_flat_bars", whole(Amount(|c| &mut c.bars.most_flat_bars), " of bars", 0, 100_000),
         "Bars without a trade that are filled in at once after a pause: a day of minutes. A longer pause leaves a gap instead of a flood."),
 
@@ -202,6 +202,8 @@ pub const KNOBS: &[Knob] = &[
         "How old a kept event may become: a week. An `eventId` is remembered for an hour."),
     knob("journal.bytes", whole(Count(|c| &mut c.journal.bytes), BYTES, 1 << 20, 1 << 44),
         "What the journal may take on disk. Full: publishing private events is refused with 503 and a reason, and reading goes on."),
+    knob("journal.in_memory", Setting::Switch(|c| &mut c.journal.in_memory),
+        "Whether private events are kept in memory where there is no `data_dir`, and end with the process: for trying things out. Development mode does so too."),
     knob("rooms.public", Setting::Names(|c| &mut c.rooms.public),
         "Rooms that publishers may broadcast to and everybody may join."),
     knob("rooms.users", Setting::Names(|c| &mut c.rooms.users),

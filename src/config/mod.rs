@@ -290,7 +290,7 @@ impl Config {
             warnings.push(
                 "data_dir is not set: private events are kept in memory, and end with the process".into(),
             );
-        } else if self.data_dir.is_none() && takes_tokens {
+        } else if self.data_dir.is_none() && !self.journal.in_memory && takes_tokens {
             warnings.push(
                 "data_dir is not set: private events are refused, for nothing can be made durable".into(),
             );
@@ -325,7 +325,7 @@ impl Default for Config {
                 silence: None,
             },
             book: Book { levels_most: at_least_one(20_000) },
-            bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(64), most_flat_bars: 1_440 },
+            bars: Bars { grace: Duration::from_millis(500), kept: at_least_one(240), most_flat_bars: 1_440 },
             tape: Tape { kept: at_least_one(500) },
             throttle: Throttle {
                 ticker: Duration::from_secs(1),

@@ -25,6 +25,8 @@ pub struct Journal {
     pub age: Duration,
     /// What all of it may take on disk.
     pub bytes: NonZeroUsize,
+    /// Where there is no `data_dir`: whether memory will do.
+    pub in_memory: bool,
 }
 
 /// `[rooms]`: what publishers may broadcast to, besides the topics.
@@ -51,6 +53,11 @@ impl Default for Publish {
 impl Default for Journal {
     fn default() -> Journal {
         let count = super::at_least_one;
-        Journal { events: count(1_000), age: Duration::from_secs(7 * 86_400), bytes: count(64 << 30) }
+        Journal {
+            events: count(1_000),
+            age: Duration::from_secs(7 * 86_400),
+            bytes: count(64 << 30),
+            in_memory: false,
+        }
     }
 }

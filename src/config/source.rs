@@ -63,6 +63,18 @@ impl BinanceMarket {
     }
 }
 
+impl Source {
+    /// Its name, without what it is made of.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Source::None => "none",
+            Source::Simulated => "simulated",
+            Source::Binance(market) => market.name(),
+            Source::Replay(_) => "replay",
+        }
+    }
+}
+
 impl FromStr for Source {
     type Err = UnknownSource;
 

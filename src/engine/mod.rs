@@ -30,7 +30,7 @@ use keeper::Keeper;
 use ledger::{Ledger, LedgerInput, LedgerThread};
 pub use publisher::{Published, Publisher, Rejected};
 use shard::{ShardInput, ShardThread, WorkerOutlet};
-pub use sink::EngineSink;
+pub use sink::{EngineSink, Sources};
 pub use source::{RunningSource, SourceError, follow, live_config};
 
 use crate::clock::Clock;
@@ -57,7 +57,7 @@ pub struct Engine {
     history: History,
     meters: Vec<Arc<ShardMeter>>,
     ledger_meter: Arc<LedgerMeter>,
-    telling: Arc<ShardMeter>,
+    sources: Sources,
     live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -100,8 +100,9 @@ impl Engine {
         let journal = journal(config, &epoch, &accounts).map_err(io::Error::other)?;
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         let keeper = Keeper::start(config, time, &mut threads)?;
-        let meters: Vec<_> = (0..config.threads.shards.get()).map(|_| Arc::<ShardMeter>::default()).collect();
-        for (at, meter) in meters.iter().enumerate() {
+        let of_shards = config.threads.shards.get();
+        let meters: Vec<_> = (0..=of_shards).map(|_| Arc::<ShardMeter>::default()).collect();
+        for (at, meter) in meters[..of_shards].iter().enumerate() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
             let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
             let shard = Shard::new(symbols.clone(), board.clone(), shard_config(config, time), &epoch);
@@ -126,16 +127,17 @@ impl Engine {
         let (ledger, inputs) = crossbeam_channel::bounded(config.publish.queue.get());
         let count = u16::try_from(workers.inboxes().len()).unwrap_or(u16::MAX);
         let keeping = Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch);
-        let (ledger_meter, telling) = (keeping.meter().clone(), Arc::<ShardMeter>::default());
+        let ledger_meter = keeping.meter().clone();
         let thread = LedgerThread {
             ledger: keeping,
             inputs,
             commands: asked,
-            out: WorkerOutlet::new(workers.clone(), config.compression, telling.clone()),
+            out: WorkerOutlet::new(workers.clone(), config.compression, meters[of_shards].clone()),
             fine: workers.clock(),
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
-        let sink = EngineSink::new(shards.clone(), spare.clone(), board.clone());
+        let sources = Sources::default();
+        let sink = EngineSink::new(shards.clone(), spare.clone(), board.clone(), &sources, "publishers");
         let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, &config.publish);
         let history = History::new(commands);
         Ok(Engine {
@@ -151,15 +153,25 @@ impl Engine {
             history,
             meters,
             ledger_meter,
-            telling,
+            sources,
             live: Arc::default(),
             threads,
         })
     }
 
-    /// Where a source puts what it understood. Each source has its own.
+    /// Where the embedding program puts what it understood.
     pub fn sink(&self) -> EngineSink {
-        EngineSink::new(self.shards.clone(), self.spare.clone(), self.board.clone())
+        self.sink_of("program")
+    }
+
+    /// Where the source of that name puts what it understood. Each source has its own.
+    pub fn sink_of(&self, source: &str) -> EngineSink {
+        EngineSink::new(self.shards.clone(), self.spare.clone(), self.board.clone(), &self.sources, source)
+    }
+
+    /// What each source has put in.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The symbols, which sources and the configuration add to.
@@ -177,14 +189,9 @@ impl Engine {
         &self.history
     }
 
-    /// What each shard counts.
+    /// What each shard counts, and last the ledger.
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
         &self.meters
-    }
-
-    /// What the ledger tells, counted as a shard's is.
-    pub fn telling(&self) -> &ShardMeter {
-        &self.telling
     }
 
     /// What the ledger counts.
@@ -249,7 +256,7 @@ fn journal(config: &Config, epoch: &str, accounts: &Accounts) -> Result<Option<J
     };
     let journal = match &config.data_dir {
         Some(folder) => Journal::open(folder, epoch, retention)?,
-        None if config.dev => Journal::in_memory(epoch, retention)?,
+        None if config.dev || config.journal.in_memory => Journal::in_memory(epoch, retention)?,
         None => return Ok(None),
     };
     for (strategy, owner) in journal.strategies()? {

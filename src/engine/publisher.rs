@@ -20,10 +20,9 @@ pub struct Publisher {
     symbols: Arc<Symbols>,
     rooms: Arc<Rooms>,
     ledger: Sender<LedgerInput>,
-    sink: EngineSink,
     /// Held while a publication's market objects go to the shards, so that they arrive in the order
     /// in which they were judged. The ledger does the same for what is not of a market.
-    markets: Arc<Mutex<Markets>>,
+    markets: Arc<Mutex<(Markets, EngineSink)>>,
     rate: Arc<PublishRate>,
     most: usize,
 }
@@ -91,7 +90,8 @@ impl Publisher {
         limits: &crate::config::Publish,
     ) -> Publisher {
         let rate = Arc::new(PublishRate::new(limits.objects_per_second.get()));
-        Publisher { symbols, rooms, ledger, sink, markets: Arc::default(), rate, most: limits.objects.get() }
+        let markets = Arc::new(Mutex::new((Markets::default(), sink)));
+        Publisher { symbols, rooms, ledger, markets, rate, most: limits.objects.get() }
     }
 
     /// Takes a body in: one object, a list, or one a line. When this returns, every private object
@@ -198,11 +198,12 @@ impl Publisher {
         if objects.is_empty() {
             return;
         }
-        let (mut sink, markets) = (self.sink.clone(), self.markets.clone());
+        let markets = self.markets.clone();
         let put = move || {
             let mut markets = markets.lock().unwrap_or_else(PoisonError::into_inner);
-            markets.books.hear_losses(&mut sink);
-            let put = |object: MarketObject| (object.at, markets.put(&mut sink, now, object));
+            let (markets, sink) = &mut *markets;
+            markets.books.hear_losses(sink);
+            let put = |object: MarketObject| (object.at, markets.put(sink, now, object));
             objects.into_iter().map(put).collect::<Vec<_>>()
         };
         // It ends in a panic only where the engine goes down.

@@ -8,10 +8,11 @@ use crossbeam_queue::ArrayQueue;
 
 use super::Time;
 use crate::clock::Clock;
+use crate::dialect::Channel;
 use crate::encode::Frame;
 use crate::fanout::{ShardCommand, ToWorker, Workers};
 use crate::market::{Bar, BookChange, Event, Interval, KeptBar, Millis, Scale, SymbolId, Topic};
-use crate::metrics::ShardMeter;
+use crate::metrics::{ShardMeter, class};
 use crate::shard::{Broadcast, Joined, Outlet, Shard};
 
 /// What a shard is told.
@@ -77,7 +78,6 @@ impl ShardThread {
                 match input {
                     ShardInput::Event { symbol, received, event } => {
                         self.meter.events[kind(&event)].add(1);
-                        self.meter.newest.set(received.unsigned_abs());
                         let now = match self.time {
                             Time::Live => now,
                             Time::Recorded => pass(&mut self.shard, &mut recorded, received, &mut out),
@@ -159,14 +159,12 @@ impl WorkerOutlet {
 
 impl Outlet for WorkerOutlet {
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast) {
-        if let Some(class) = class(broadcast.channel.topic) {
-            self.meter.frames[class].add(1);
-        }
+        self.meter.frames[class(broadcast.channel.topic)].add(1);
         self.send(worker, ToWorker::Broadcast(broadcast));
     }
 
-    fn share(&self, frame: Frame) -> Frame {
-        self.meter.encodings.add(1);
+    fn share(&self, channel: Channel, frame: Frame) -> Frame {
+        self.meter.encodes[channel.dialect as usize].add(1);
         if self.compression { frame.shared_deflated() } else { frame }
     }
 
@@ -193,18 +191,6 @@ const fn kind(event: &Event) -> usize {
         Event::Ticker(_) => 4,
         Event::Bar(_) => 5,
         Event::Scale { .. } | Event::Contract { .. } => 6,
-    }
-}
-
-/// A topic's place in [`crate::metrics::TOPIC_CLASSES`]; `None` for topics without a shard.
-const fn class(topic: Topic) -> Option<usize> {
-    match topic {
-        Topic::Book { .. } => Some(0),
-        Topic::Ticker { .. } => Some(1),
-        Topic::Tickers => Some(2),
-        Topic::Trades { .. } => Some(3),
-        Topic::Kline { .. } => Some(4),
-        Topic::Room(_) | Topic::Account(_) => None,
     }
 }
 

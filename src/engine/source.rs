@@ -52,7 +52,7 @@ impl RunningSource {
     /// [`SourceError`] for what is wrong from the start, such as a recording that does not exist.
     pub fn start(config: &Config, engine: &Engine) -> Result<RunningSource, SourceError> {
         let (stop, stopped) = watch::channel(false);
-        let (sink, symbols) = (engine.sink(), engine.symbols().clone());
+        let (sink, symbols) = (engine.sink_of(config.source.name()), engine.symbols().clone());
         let body: Option<Box<dyn FnOnce() -> Result<(), SourceError> + Send>> = match &config.source {
             Source::None => None,
             Source::Simulated => {

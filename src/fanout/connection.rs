@@ -14,13 +14,15 @@ use super::{Outbox, Pushed, WorkerConfig};
 use crate::encode::Frame;
 use crate::market::Millis;
 use crate::session::websocket::{Compression, Message, Reader, Violation};
-use crate::session::{Action, Closing, Conversation, Said, SessionEnd, Subscriptions};
+use crate::session::{Action, Closing, Conversation, ConversationKind, Said, SessionEnd, Subscriptions};
 
 /// One client's connection. Belongs to one worker's thread; nobody else touches it.
 pub(super) struct Connection {
     pub(super) id: u64,
     /// Its WebSocket. A session that began with polling has none until it has moved to one.
     pub(super) stream: OnceCell<TcpStream>,
+    /// What it speaks.
+    pub(super) kind: ConversationKind,
     /// How messages go to it and come from it.
     pub(super) compression: Compression,
     /// Where a session that began with polling is reached.
@@ -77,6 +79,7 @@ impl Connection {
         Connection {
             id,
             stream: stream.map(OnceCell::from).unwrap_or_default(),
+            kind: conversation.kind(),
             compression,
             mailbox: mailbox.map(Box::new),
             has_heartbeat: conversation.has_heartbeat(),

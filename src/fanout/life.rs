@@ -89,7 +89,7 @@ impl Worker {
         self.send_round();
         self.round.borrow_mut().unseat(connection);
         self.connections.borrow_mut().remove(&connection.id);
-        self.meter().connections.take(1);
+        self.meter().connections[connection.kind as usize].take(1);
         self.meter().slow_closes.add(u64::from(connection.too_slow.get()));
         if let Some(mailbox) = &connection.mailbox {
             self.sessions.borrow_mut().remove(&mailbox.sid);

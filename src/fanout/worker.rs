@@ -266,7 +266,7 @@ impl Worker {
         let connection = Connection::new(id, socket, conversation, mailbox, &self.config, now, place);
         let connection = Rc::new(connection);
         self.connections.borrow_mut().insert(id, connection.clone());
-        self.meter().connections.add(1);
+        self.meter().connections[connection.kind as usize].add(1);
         connection
     }
 
@@ -308,7 +308,7 @@ impl Worker {
             let now = self.now();
             let meter = self.meter();
             round.send(now, meter, |connection, frames, written| self.keep(connection, frames, written, now));
-            meter.written(self.workers.clock().now());
+            meter.written(|| self.workers.clock().now());
         }
     }
 

@@ -318,6 +318,14 @@ impl PartialEq for Total {
     }
 }
 
+impl Total {
+    /// The same in one word, where it fits.
+    pub fn to_decimal(self) -> Option<Decimal> {
+        let mantissa = i64::try_from(self.mantissa()).ok()?;
+        (self.decimals <= MAX_DECIMALS).then(|| Decimal::new(mantissa, self.decimals))
+    }
+}
+
 impl From<Decimal> for Total {
     fn from(decimal: Decimal) -> Total {
         Total::from_parts(decimal.mantissa.into(), decimal.decimals)

@@ -30,7 +30,7 @@ pub use admission::{Admission, Place, Refused};
 pub use answer::{Answer, body, error, wrong_method};
 pub use content::Content;
 pub use door::Door;
-pub use http::Market;
+pub use http::{Market, Visitor};
 pub use patience::{Held, Patience};
 
 use crate::config::Config;

@@ -55,8 +55,26 @@ pub trait Conversation {
         None
     }
 
+    /// What it counts as.
+    fn kind(&self) -> ConversationKind {
+        ConversationKind::Other
+    }
+
     /// What a topic is called, for people.
     fn name(&self, topic: Topic) -> String;
+}
+
+/// What conversations count as: a place in [`crate::metrics::CONVERSATIONS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConversationKind {
+    /// At `/v1/ws`.
+    Native,
+    /// At `/ws`.
+    Hub,
+    /// At `/socket.io/`.
+    SocketIo,
+    /// An embedding program's own.
+    Other,
 }
 
 /// A message of a client.

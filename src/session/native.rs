@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Action, Allowance, Conversation, Said, SessionLimits, Subscriptions};
+use super::{Access, Action, Allowance, Conversation, ConversationKind, Said, SessionLimits, Subscriptions};
 use crate::auth::{Refused, audit};
 use crate::dialect::{Command, Dialect, Refusal, RefusalCode, Since, native};
 use crate::market::{BadTopic, Millis, SymbolTable, Symbols, Topic};
@@ -196,6 +196,10 @@ impl Conversation for Native {
                 refuse(Refusal { id: None, code: RefusalCode::BadMessage, message, topic: None }, actions);
             }
         }
+    }
+
+    fn kind(&self) -> ConversationKind {
+        ConversationKind::Native
     }
 
     fn name(&self, topic: Topic) -> String {

@@ -63,12 +63,10 @@ impl Interest {
                 continue;
             }
             let Some(frame) = dialect.encode(update) else { continue };
-            let frame = out.share(frame);
+            let channel = dialect.of(topic);
+            let frame = out.share(channel, frame);
             for count in listeners {
-                out.broadcast(
-                    count.worker,
-                    Broadcast { channel: dialect.of(topic), class, follows, frame: frame.clone() },
-                );
+                out.broadcast(count.worker, Broadcast { channel, class, follows, frame: frame.clone() });
             }
         }
     }

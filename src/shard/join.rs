@@ -113,7 +113,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
-        let frame = turn.out.share(frame);
+        let frame = turn.out.share(join.channel, frame);
         self.books[at].missed = Some((stretch, join.channel.dialect, frame.clone()));
         Some(frame)
     }
@@ -142,7 +142,7 @@ impl SymbolState {
             taken_in,
             body,
         ))?;
-        let frame = turn.out.share(frame);
+        let frame = turn.out.share(join.channel, frame);
         if shared {
             self.books[at].picture = Some((seq, join.channel.dialect, frame.clone()));
         }
@@ -196,7 +196,8 @@ impl SymbolState {
         let series = self.bars.series(interval);
         let missed = since.and_then(|since| kline.missed(since.seq, &series));
         let mut frames = Vec::new();
-        for &(seq, bar, kind) in missed.iter().flatten() {
+        for (seq, bar, kind) in missed.iter().flatten() {
+            let (seq, kind) = (*seq, *kind);
             let body = UpdateBody::Kline { interval, bar, kind };
             let update = self.update(join.channel.topic, &self.epoch, seq, turn.now, body);
             frames.extend(join.channel.dialect.encode(&update));

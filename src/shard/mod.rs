@@ -75,7 +75,7 @@ impl Default for ShardConfig {
         ShardConfig {
             levels_most: 20_000,
             trades_kept: 500,
-            bars_kept: 64,
+            bars_kept: 240,
             flat_bars_most: 1_500,
             bars_close: BarsClose::After(500),
             kline_window: 250,

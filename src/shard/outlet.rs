@@ -9,8 +9,9 @@ pub trait Outlet {
     /// A frame for every subscriber of a channel that this worker has.
     fn broadcast(&mut self, worker: u16, broadcast: Broadcast);
 
-    /// A frame made ready to be shared by many clients, before its first clone is made.
-    fn share(&self, frame: Frame) -> Frame {
+    /// A frame made ready to be shared by many clients of a channel, before its first clone is made.
+    /// Called once for each message that is encoded for all.
+    fn share(&self, _channel: Channel, frame: Frame) -> Frame {
         frame
     }
 

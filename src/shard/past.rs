@@ -51,13 +51,12 @@ impl Shard {
     pub fn past_bars(&self, symbol: SymbolId, wanted: &BarsWanted) -> PastBars {
         let Some(state) = self.find(symbol) else { return PastBars::default() };
         let series = state.bars.series(wanted.interval);
-        let bars = || series.closed().chain(series.open());
+        let bars = || series.closed().chain(series.open().copied());
         let mut found: Vec<Bar> = bars()
             .rev()
             .skip_while(|bar| bar.open_time >= wanted.to)
             .take_while(|bar| bar.open_time >= wanted.from)
             .take(wanted.most)
-            .copied()
             .collect();
         found.reverse();
         let first = found.first().map_or(wanted.from.min(wanted.to), |bar| bar.open_time);

@@ -83,7 +83,7 @@ impl KlineTopic {
     ///
     /// A bar is told once: not corrected where its close was missed as well, and only as it was
     /// corrected last.
-    pub(super) fn missed<'a>(&self, seq: u64, series: &Series<'a>) -> Option<Vec<(u64, &'a Bar, BarKind)>> {
+    pub(super) fn missed(&self, seq: u64, series: &Series<'_>) -> Option<Vec<(u64, Bar, BarKind)>> {
         if !(self.forgotten..=self.latest.seq).contains(&seq) {
             return None;
         }

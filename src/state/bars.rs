@@ -1,11 +1,14 @@
 //! A symbol's bars: open, high, low, close and volumes of ten intervals, in progress and closed.
 
+mod closed;
 mod recalled;
 mod timed;
 
 use std::collections::VecDeque;
 
+use self::closed::Closed;
 use self::timed::Timed;
+use super::room::make_room;
 use crate::market::{Bar, Interval, Millis, Price, Scale, Total};
 
 /// The bars of all intervals.
@@ -155,7 +158,13 @@ impl Bars {
         let factor = from.factor_to(to);
         self.settle();
         for row in &mut self.rows {
-            row.closed.iter_mut().chain(&mut row.open).for_each(|timed| timed.bar.rescale(factor));
+            let interval = row.interval;
+            for closed in &mut row.closed {
+                let mut timed = closed.unpack(interval);
+                timed.bar.rescale(factor);
+                *closed = Closed::pack(&timed);
+            }
+            row.open.iter_mut().for_each(|timed| timed.bar.rescale(factor));
             row.settled.iter_mut().for_each(|bar| bar.rescale(factor));
         }
     }
@@ -189,8 +198,9 @@ impl<'a> Series<'a> {
     }
 
     /// Closed bars that are kept, oldest first.
-    pub fn closed(&self) -> impl DoubleEndedIterator<Item = &'a Bar> + ExactSizeIterator + use<'a> {
-        self.row.closed.iter().map(|timed| &timed.bar)
+    pub fn closed(&self) -> impl DoubleEndedIterator<Item = Bar> + ExactSizeIterator + use<'a> {
+        let row = self.row;
+        row.closed.iter().map(|closed| closed.unpack(row.interval).bar)
     }
 }
 
@@ -205,7 +215,7 @@ struct Row {
     settled: Option<Bar>,
     /// Until then the venue's shorter bars are left out: it tells this interval's own.
     owned_until: Millis,
-    closed: VecDeque<Timed>,
+    closed: VecDeque<Closed>,
     /// No bar opens before this: it is where the last closed one ended.
     floor: Millis,
     kept: usize,
@@ -248,19 +258,23 @@ impl Row {
 
     /// A trade of a bar that is closed: history changes, and the flat bars behind it follow its price.
     fn late(&mut self, open_time: Millis, trade: &Traded, report: &mut impl FnMut(BarChange<'_>)) {
-        let Some(at) = self.closed.iter().rposition(|timed| timed.bar.open_time == open_time) else { return };
-        if self.closed[at].is_the_venues() {
+        let Some(at) = self.closed.iter().rposition(|closed| closed.open_time() == open_time) else { return };
+        let mut timed = self.closed[at].unpack(self.interval);
+        if timed.is_the_venues() {
             // It holds the trade already.
             return;
         }
-        self.closed[at].trade(trade);
-        report(BarChange::Corrected(self.interval, &self.closed[at].bar));
-        let close = self.closed[at].bar.close;
-        for timed in self.closed.range_mut(at + 1..) {
+        timed.trade(trade);
+        self.closed[at] = Closed::pack(&timed);
+        report(BarChange::Corrected(self.interval, &timed.bar));
+        let close = timed.bar.close;
+        for closed in self.closed.range_mut(at + 1..) {
+            let mut timed = closed.unpack(self.interval);
             if timed.bar.trades > 0 || timed.bar.close == close {
                 return;
             }
             timed.flatten(close);
+            *closed = Closed::pack(&timed);
             report(BarChange::Corrected(self.interval, &timed.bar));
         }
         if let Some(open) = self.open.as_mut().filter(|open| open.bar.trades == 0 && open.bar.close != close)
@@ -351,7 +365,8 @@ impl Row {
             self.closed.pop_front();
         }
         if self.kept > 0 {
-            self.closed.push_back(closed);
+            make_room(&mut self.closed, self.kept);
+            self.closed.push_back(Closed::pack(&closed));
         }
     }
 
@@ -574,7 +589,7 @@ mod tests {
                     }
                     let series = bars.series(interval);
                     let mut last_close = None;
-                    for bar in series.closed().chain(series.open()) {
+                    for bar in &series.closed().chain(series.open().copied()).collect::<Vec<_>>() {
                         match expected.remove(&bar.open_time) {
                             Some(mut trades) => {
                                 trades.sort_by_key(|trade| trade.0);

@@ -10,6 +10,7 @@ mod cell;
 mod ladder;
 mod latch;
 mod losses;
+mod room;
 mod tape;
 mod ticker;
 mod ticker_cell;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::room::make_room;
 use crate::market::{Millis, Trade};
 
 /// The newest trades in order.
@@ -26,6 +27,7 @@ impl Tape {
             self.trades.pop_front();
         }
         if self.kept > 0 {
+            make_room(&mut self.trades, self.kept);
             self.trades.push_back((trade, now));
         }
         self.last_seq += 1;

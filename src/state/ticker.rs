@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::room::make_room;
 use super::{Best, Traded};
 use crate::market::{
     Bar, Decimal, Level, Millis, OfficialTicker, Price, Quote, RawLevel, Scale, TickerView, Total,
@@ -114,7 +115,11 @@ impl Ticker {
         match self.minutes.get_mut(place).filter(|minute| minute.first_time < (number + 1) * MINUTE) {
             Some(minute) if minute.is_the_venues => return false,
             Some(minute) => minute.merge(traded),
-            None => self.minutes.insert(place, Minute::new(traded)),
+            None => {
+                // One comes before the oldest goes.
+                make_room(&mut self.minutes, MINUTES_MOST);
+                self.minutes.insert(place, Minute::new(traded));
+            }
         }
         true
     }
@@ -305,6 +310,9 @@ const MINUTE: Millis = 60_000;
 const OTHER_NUMBERS: u64 = 1_000_000_000;
 
 const WINDOW_MINUTES: i64 = 24 * 60;
+
+/// Those of the window, and the next.
+const MINUTES_MOST: usize = 24 * 60 + 1;
 
 #[cfg(test)]
 mod tests {

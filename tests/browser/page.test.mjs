@@ -112,6 +112,64 @@ test("when the server is killed and comes back, the page heals by itself with th
   assert.deepEqual(wrong, []);
 });
 
+/** What the private tab shows of its orders, one entry an order. */
+function orders(page) {
+  return page.evaluate(() =>
+    [...document.querySelectorAll("#orders tr")]
+      .filter((row) => row.dataset.order)
+      .map((row) => ({ id: row.dataset.order, status: row.dataset.status, filled: row.querySelector(".filled").textContent })),
+  );
+}
+
+test("the private tab shows orders filling, fills and balances, and goes on after a restart", async (t) => {
+  const { server, page, wrong } = await started(t);
+  await filled(page, "BTCUSDT 1m");
+  assert.ok(await page.locator("#account").isHidden());
+  await page.focus("#tab-market");
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.getAttribute("#tab-account", "aria-selected"), "true");
+  assert.ok(await page.locator("#market").isHidden());
+  const watch = async () => {
+    const seen = new Map();
+    await until("an order fills part by part", async () => {
+      for (const { id, status, filled } of await orders(page)) seen.set(id, new Set(seen.get(id)).add(`${status} ${filled}`));
+      const all = [...seen.values()].map((states) => [...states]);
+      return all.some((states) => states.some((state) => /^PARTIALLY_FILLED \d+%/.test(state)) && states.includes("FILLED 100%"));
+    }, 60_000);
+    await page.waitForFunction(() => document.querySelector("#fills .price").textContent);
+  };
+  await watch();
+  const balances = () => page.locator("#balances").textContent();
+  const before = await balances();
+  assert.match(before, /BTC.*ETH.*SOL.*USDT/);
+  await until("a balance moves", async () => (await balances()) !== before);
+  // What is looked at survives a reload, and fills of before are there at once.
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector("#fills tr:nth-child(3) .price").textContent);
+  assert.ok(await page.locator("#account").isVisible());
+  await server.kill();
+  await page.waitForFunction(() => document.querySelector("#state").dataset.state !== "open");
+  await server.start();
+  await watch();
+  await page.click("#tab-market");
+  await filled(page, "BTCUSDT 1m");
+  assert.ok(await page.locator("#market").isVisible());
+  assert.deepEqual(wrong, []);
+});
+
+test("a token that runs out is renewed, and the private tab goes on", { timeout: 240_000 }, async (t) => {
+  const { page, wrong } = await started(t);
+  await page.click("#tab-account");
+  await page.waitForFunction(() => document.querySelector("#fills .price").textContent, undefined, { timeout: 60_000 });
+  const newest = () => page.evaluate(() => document.querySelector("#fills tr").textContent);
+  // The demo's tokens are good for a minute and a half.
+  const end = Date.now() + 95_000;
+  await until("the first token is over", () => Date.now() > end, 120_000);
+  const before = await newest();
+  await until("another fill comes", async () => (await newest()) !== before, 60_000);
+  assert.deepEqual(wrong, []);
+});
+
 test("it looks as it should on a desktop and a phone, dark and light", async (t) => {
   const server = await Server.start();
   t.after(() => server.kill());
@@ -122,9 +180,15 @@ test("it looks as it should on a desktop and a phone, dark and light", async (t)
       const { page, context, wrong } = await open(browser, `${server.url}/`, { ...device, colorScheme });
       await filled(page, "BTCUSDT 1m");
       await page.waitForFunction(() => /p99 \d/.test(document.querySelector("#latency-text").textContent));
-      await page.screenshot({ path: `${screenshots}${name}-${colorScheme}.png`, fullPage: name === "phone" });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wide <= 0, `${name}: ${wide} pixels too wide`);
+      const take = async (what) => {
+        await page.screenshot({ path: `${screenshots}${name}-${colorScheme}${what}.png`, fullPage: name === "phone" });
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${name}${what}: ${wide} pixels too wide`);
+      };
+      await take("");
+      await page.click("#tab-account");
+      await page.waitForFunction(() => document.querySelector("#fills .price").textContent, undefined, { timeout: 60_000 });
+      await take("-account");
       assert.deepEqual(wrong, []);
       await context.close();
     }

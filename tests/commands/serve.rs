@@ -145,6 +145,41 @@ fn the_demo_says_how_to_look_at_it() {
 }
 
 #[test]
+fn the_demo_has_an_account_for_whoever_opens_its_page_and_a_server_has_none() {
+    let demo = Running::start(tickcast(&["demo", "--listen", "127.0.0.1:0"]));
+    let address = demo.address();
+    assert!(get(address, "/").1.contains("data-account=\"/demo/token\""));
+    let (status, body) = get(address, "/demo/token");
+    assert_eq!(status, 200, "{body}");
+    let token: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let mut client = Raw::connect_to(address, &format!("/v1/ws?token={}", token["token"].as_str().unwrap()));
+    client.subscribe(&["orders", "trades", "balances"]);
+    let mut heard = std::collections::BTreeSet::new();
+    while heard.len() < 6 {
+        let message = client.hear();
+        let event = message["data"]["event"].as_str().unwrap_or("snapshot");
+        heard.insert(format!("{} {event}", message["topic"].as_str().unwrap()));
+        heard.retain(|what| {
+            ["orders snapshot", "trades snapshot", "balances snapshot"].contains(&what.as_str())
+                || ["orders order.created", "trades trade.executed", "balances balance.updated"]
+                    .contains(&what.as_str())
+        });
+    }
+    // It may look and no more.
+    let mut raw = Raw::socket(address);
+    let token = token["token"].as_str().unwrap();
+    raw.send(
+        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]").as_bytes(),
+    );
+    assert_eq!(raw.head().split(' ').nth(1), Some("403"));
+
+    let (_server, address) = Running::serve(&["--source", "simulated", "--page"]);
+    assert_eq!(get(address, "/demo/token").0, 404);
+    let (status, page) = get(address, "/");
+    assert!(status == 200 && !page.contains("data-account"));
+}
+
+#[test]
 fn a_log_that_nobody_reads_holds_nothing_up() {
     let (mut server, address) = Running::serve(&["--source", "simulated"]);
     until_ready(address);

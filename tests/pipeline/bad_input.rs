@@ -208,7 +208,7 @@ fn times_that_go_back_change_history_and_nothing_else() {
     assert_eq!(state.counts().trades_refused, 1);
     let series = state.bars().series(Interval::M1);
     let counted: Vec<_> =
-        series.closed().chain(series.open()).map(|bar| (bar.open_time, bar.trades)).collect();
+        series.closed().chain(series.open().copied()).map(|bar| (bar.open_time, bar.trades)).collect();
     assert_eq!(counted, [(START, 2), (START + 60_000, 2)]);
     assert_eq!(state.ticker().trades, 4);
     let last = state.ticker().last_price.map(|price| price.to_string());

@@ -77,7 +77,7 @@ fn roll_up(symbol: &str, days: &[&str], intervals: &[Interval]) {
     for &interval in intervals {
         let expected: Vec<_> = days.iter().flat_map(|day| rows(&file(interval, day))).collect();
         let series = world.state(symbol).bars().series(interval);
-        let made: Vec<Bar> = series.closed().copied().chain(series.open().copied()).collect();
+        let made: Vec<Bar> = series.closed().chain(series.open().copied()).collect();
         assert_eq!(made.len(), expected.len(), "{symbol} {interval}: as many as the venue has");
         for (bar, row) in made.iter().zip(&expected) {
             assert_eq!(bar.open_time, row.open_time);
@@ -122,8 +122,8 @@ fn the_trades_of_a_futures_session_make_the_venues_minutes() {
     assert_eq!(expected.len(), 5);
     for row in &expected {
         let series = world.state("BTCUSDT").bars().series(Interval::M1);
-        let bar = series.closed().chain(series.open()).find(|bar| bar.open_time == row.open_time);
-        let bar = *bar.unwrap();
+        let bar = series.closed().chain(series.open().copied()).find(|bar| bar.open_time == row.open_time);
+        let bar = bar.unwrap();
         check(&mut world, "BTCUSDT", &bar, row, &format!("minute {}", row.open_time));
     }
 }

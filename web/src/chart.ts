@@ -13,7 +13,7 @@ import {
 
 import { Bars, type History } from "./bars.js";
 import type { Client } from "./client.js";
-import { find, say } from "./dom.js";
+import { find, make, say } from "./dom.js";
 import { clock, decimals, grouped, short } from "./format.js";
 import { soon } from "./frames.js";
 import type { Bar, StreamMessage } from "./messages.js";
@@ -32,6 +32,7 @@ export class Chart {
   private readonly changed = new Map<number, Bar>();
   /** When the last bar opened that the chart was told of. */
   private told = -Infinity;
+  private readonly probe = document.body.appendChild(make("i"));
   private colours = { up: "", down: "", upVolume: "", downVolume: "" };
   private places = -1;
   private looking: "older" | "all" | "nothing" = "nothing";
@@ -41,6 +42,7 @@ export class Chart {
     private readonly client: Client,
     private readonly onHeard: (message: StreamMessage) => void,
   ) {
+    this.probe.hidden = true;
     this.chart = createChart(this.frame, {
       autoSize: true,
       // The page's foot names TradingView and links to it; the logo would bring a style of its own,
@@ -70,8 +72,12 @@ export class Chart {
 
   /** Takes the page's colours over. */
   paint(): void {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name: string) => style.getPropertyValue(name).trim();
+    // As a variable it is still both of its colours, dark and light; as a colour it is one.
+    const style = getComputedStyle(this.probe);
+    const colour = (name: string) => {
+      this.probe.style.color = `var(${name})`;
+      return style.color;
+    };
     const [up, down] = [colour("--up"), colour("--down")];
     this.colours = { up, down, upVolume: colour("--up-soft"), downVolume: colour("--down-soft") };
     const line = colour("--line");

@@ -11,7 +11,7 @@ import { Book } from "./book.js";
 import type { Answer, StreamMessage } from "./messages.js";
 
 export { Book, checksum } from "./book.js";
-export type { Answer, Bar, Level, StreamMessage, Ticker, Trade } from "./messages.js";
+export type { Answer, Balance, Bar, Fill, Level, Order, StreamMessage, Ticker, Trade } from "./messages.js";
 
 /** `waiting` is between two attempts. */
 export type State = "connecting" | "open" | "waiting" | "closed";
@@ -50,6 +50,8 @@ export class Client {
   private pinged: { id: number; at: number } | undefined;
   private quickest = Infinity;
   private nextId = 1;
+  /** Whether the server ended the private topics because the token's time was over. */
+  private expired = false;
   /** Topics that wait to be sent together. */
   private toSend: Set<string> | undefined;
 
@@ -99,6 +101,20 @@ export class Client {
     });
   }
 
+  /**
+   * Has the last `count` messages of a topic told again, as far as the server holds them: for a topic
+   * that keeps events, such as one's own trades, of which the first picture tells nothing.
+   */
+  recall(topic: string, count: number): void {
+    const name = canonical(topic);
+    const subscription = this.subscriptions.get(name);
+    if (!subscription?.heard) return;
+    const { epoch, seq } = subscription.heard;
+    subscription.heard = { epoch, seq: Math.max(0, seq - count) };
+    this.send("unsubscribe", [name]);
+    this.send("subscribe", [name]);
+  }
+
   /** Ends it for good. */
   close(): void {
     this.setState("closed");
@@ -131,6 +147,7 @@ export class Client {
     clearTimeout(this.retry);
     this.setState("open");
     this.toSend = undefined;
+    this.expired = false;
     this.send("subscribe", [...this.subscriptions.keys()]);
     this.ping();
     this.beat = setInterval(() => this.ping(), PING);
@@ -177,8 +194,15 @@ export class Client {
         this.clockAhead = answer.ts - (pinged.at + now) / 2;
       }
       this.attempts = 0;
+    } else if (answer.type === "ok" && answer.op === "auth" && this.expired) {
+      this.expired = false;
+      this.send("subscribe", [...this.subscriptions.keys()].filter(needsToken));
     } else if (answer.type === "error") {
-      if (answer.code === "TOKEN_EXPIRED") void this.renew();
+      if (answer.code === "TOKEN_EXPIRED") {
+        // The private topics have ended; with a fresh token they go on where they were.
+        this.expired = true;
+        void this.renew();
+      }
       this.options.onProblem?.({
         code: answer.code ?? "",
         message: answer.message ?? "",
@@ -290,6 +314,11 @@ export class Client {
 
 function isAnswer(message: StreamMessage | Answer): message is Answer {
   return message.type === "ok" || message.type === "error";
+}
+
+/** Whether a topic may end with the token. Asking for one that is still heard changes nothing. */
+function needsToken(topic: string): boolean {
+  return !topic.includes(":") || topic.startsWith("strategy:") || topic.startsWith("room:");
 }
 
 /** The name that messages of a topic carry. Names are read from the right: a symbol may hold `:`. */

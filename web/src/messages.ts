@@ -17,6 +17,8 @@ export interface StreamMessage {
   recovered?: boolean;
   /** `true` when a closed bar changed after all. */
   correction?: boolean;
+  /** Private topics: one rising number over all that happens to the user. */
+  userSeq?: number;
   /** When the server took the update in. */
   ts: number;
   data?: unknown;
@@ -62,6 +64,38 @@ export interface Bar {
   quoteVolume: string;
   trades: number;
   closed: boolean;
+}
+
+/** An order, as the demo's trader publishes it. */
+export interface Order {
+  orderId: string;
+  symbol: string;
+  side: "BUY" | "SELL";
+  type: string;
+  status: string;
+  price: string;
+  quantity: string;
+  filledQuantity: string;
+  createdAt: number;
+  time: number;
+}
+
+/** A fill of one's own. */
+export interface Fill {
+  tradeId: string;
+  orderId: string;
+  symbol: string;
+  side: "BUY" | "SELL";
+  price: string;
+  quantity: string;
+  time: number;
+}
+
+export interface Balance {
+  currency: string;
+  free: string;
+  locked: string;
+  total: string;
 }
 
 /** An answer to something that the client sent. */

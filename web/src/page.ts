@@ -1,5 +1,6 @@
 // The page: what is looked at, and which part hears what.
 
+import { Account } from "./account.js";
 import { Chart } from "./chart.js";
 import { Client, type State } from "./client.js";
 import { find, name, say } from "./dom.js";
@@ -9,10 +10,15 @@ import { Ladder } from "./ladder.js";
 import { Latency } from "./latency.js";
 import type { StreamMessage, Ticker, Trade } from "./messages.js";
 import { Strip } from "./strip.js";
+import { tabs } from "./tabs.js";
 import { Tape } from "./tape.js";
 import { watchTheme } from "./theme.js";
 
 const INTERVALS = ["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1M"];
+
+/** The two tabs. */
+const MARKET = "market";
+const ACCOUNT = "account";
 
 const STATES: Record<State, string> = {
   connecting: "connecting",
@@ -24,7 +30,9 @@ const STATES: Record<State, string> = {
 function start(): void {
   const latency = new Latency();
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const tokens = document.documentElement.dataset["account"];
   const client = new Client(`${scheme}//${location.host}/v1/ws`, {
+    ...(tokens ? { token: () => fetchToken(tokens) } : {}),
     onState: (state) => {
       say(find("state-text"), STATES[state]);
       find("state").dataset["state"] = state;
@@ -38,7 +46,7 @@ function start(): void {
   };
   const chart = new Chart(client, heard);
   const [ladder, tape] = [new Ladder(), new Tape()];
-  const view = { symbol: "", interval: INTERVALS[0]!, stop: () => {} };
+  const view = { symbol: "", interval: INTERVALS[0]!, tab: MARKET, stop: () => {} };
 
   const strip = new Strip((symbol) => show(symbol, view.interval));
   const facts = () => showFacts(strip.tickers.get(view.symbol));
@@ -50,7 +58,7 @@ function start(): void {
   function show(symbol: string, interval: string): void {
     const other = symbol !== view.symbol;
     [view.symbol, view.interval] = [symbol, interval];
-    history.replaceState(null, "", `#${encodeURIComponent(symbol)}/${interval}`);
+    remember();
     strip.mark(symbol);
     for (const button of find("intervals").querySelectorAll("button")) {
       button.setAttribute("aria-pressed", String(button.dataset["interval"] === interval));
@@ -60,6 +68,12 @@ function start(): void {
     chart.show(symbol, interval);
     soon(facts);
     if (other) listen(symbol);
+  }
+
+  /** What is looked at survives a reload, because the address names it. */
+  function remember(): void {
+    const tab = view.tab === MARKET ? "" : `/${view.tab}`;
+    history.replaceState(null, "", `#${encodeURIComponent(view.symbol)}/${view.interval}${tab}`);
   }
 
   function listen(symbol: string): void {
@@ -95,7 +109,26 @@ function start(): void {
 
   for (const interval of INTERVALS) addInterval(interval, () => show(view.symbol, interval));
   watchTheme(() => chart.paint());
+  if (tokens) {
+    const account = new Account(client);
+    const choose = tabs([MARKET, ACCOUNT], (tab) => {
+      view.tab = tab;
+      find("intervals").style.visibility = tab === MARKET ? "" : "hidden";
+      if (view.symbol) remember();
+      account.show();
+    });
+    if (location.hash.endsWith(`/${ACCOUNT}`)) choose(ACCOUNT);
+  }
   void begin(strip, show);
+}
+
+/** A token for the account that a demo's page shows. */
+async function fetchToken(from: string): Promise<string> {
+  const answer = await fetch(from);
+  if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+  const { token, user } = (await answer.json()) as { token: string; user: string };
+  say(find("user"), user);
+  return token;
 }
 
 /** Shows what the address names, or the first symbol there is. */

@@ -165,7 +165,7 @@ test("a book that does not add up is fetched anew, once", async (t) => {
 test("a token is renewed before it expires, and at once when the server says that it did", async (t) => {
   const token = (seconds) => `h.${Buffer.from(JSON.stringify({ exp: Date.now() / 1_000 + seconds })).toString("base64url")}.s`;
   let asked = 0;
-  const { socket } = await started(t, {
+  const { client, socket } = await started(t, {
     token: () => {
       asked += 1;
       return token(60);
@@ -184,7 +184,36 @@ test("a token is renewed before it expires, and at once when the server says tha
   await wait(3);
   assert.deepEqual([asked, socket.ops("auth").length], [2, 1], "half a minute before its end");
   const before = Socket.all.length;
+  client.subscribe("orders", () => {});
+  client.subscribe("strategy:7", () => {});
+  client.subscribe("trades:X", () => {});
+  await settle();
+  socket.say({ type: "update", topic: "orders", epoch: "e", seq: 9, ts: 0, data: {} });
+  const asks = socket.ops("subscribe").length;
+  socket.say({ type: "ok", op: "auth", id: 1 });
+  assert.equal(socket.ops("subscribe").length, asks, "nothing had ended");
   socket.say({ type: "error", code: "TOKEN_EXPIRED", message: "over" });
   await settle();
   assert.deepEqual([asked, socket.ops("auth").length, Socket.all.length], [3, 2, before]);
+  socket.say({ type: "ok", op: "auth", id: 2 });
+  const { topics, since } = socket.ops("subscribe").at(-1);
+  assert.deepEqual([topics, since], [["orders", "strategy:7"], { orders: { epoch: "e", seq: 9 } }], "private topics go on where they were");
+});
+
+test("the last messages of a topic are asked for again", async (t) => {
+  const { client, socket } = await started(t);
+  client.recall("trades", 5);
+  client.subscribe("trades", () => {});
+  await settle();
+  const before = socket.sent.length;
+  client.recall("trades", 5);
+  assert.equal(socket.sent.length, before, "nothing was heard yet");
+  const picture = { type: "snapshot", topic: "trades", epoch: "e", ts: 0, data: { trades: [] } };
+  for (const [seq, from] of [[20, 15], [3, 0]]) {
+    socket.say({ ...picture, seq });
+    client.recall("trades", 5);
+    const [left, asked] = socket.sent.slice(-2);
+    assert.deepEqual([left.op, left.topics], ["unsubscribe", ["trades"]]);
+    assert.deepEqual([asked.op, asked.topics, asked.since], ["subscribe", ["trades"], { trades: { epoch: "e", seq: from } }]);
+  }
 });

@@ -153,9 +153,10 @@ impl Ledger {
         // Rooms are joined at the workers, so that every one of them is told.
         for dialect in Dialect::ALL {
             let Some(frame) = dialect.encode(&update) else { continue };
-            let frame = out.share(frame);
+            let channel = dialect.of(topic);
+            let frame = out.share(channel, frame);
             for worker in 0..self.workers {
-                let (channel, frame) = (dialect.of(topic), frame.clone());
+                let frame = frame.clone();
                 out.broadcast(worker, Broadcast { channel, class: Class::Lossless, follows: 0, frame });
             }
         }

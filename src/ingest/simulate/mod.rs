@@ -9,11 +9,13 @@ mod levels;
 mod matching;
 mod past;
 mod schedule;
+mod trader;
 mod words;
 
 use thiserror::Error;
 
 pub use self::instrument::{LISTED, numbered};
+pub use self::trader::{ORDERS_MOST, Touch, Trader};
 use self::{instrument::Instrument, matching::Market, past::Past, schedule::Schedule};
 use crate::market::{BadSymbol, Millis, check_symbol};
 

@@ -15,7 +15,7 @@ use super::Market;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
 use crate::fanout::TopicCounts;
-use crate::metrics::{Count, EVENT_KINDS, Histogram, TOPIC_CLASSES, WorkerMeter};
+use crate::metrics::{CONVERSATIONS, Count, EVENT_KINDS, Histogram, TOPIC_CLASSES, WorkerMeter, class};
 use crate::server::answer::Answer;
 use crate::server::{Content, Door};
 use crate::state::BookStatus;
@@ -70,10 +70,12 @@ impl Market {
         let mut reading = Reading::default();
         self.read_shards(&mut reading);
         self.read_books(&mut reading);
-        self.read_source(&mut reading);
+        self.read_sources(&mut reading);
+        self.read_live(&mut reading);
         read_workers(self.engine.workers().meters(), &mut reading);
         reading.commits = Some(Latency::of(&self.engine.ledger_meter().commits));
         self.read_slow(&mut reading);
+        self.read_refusals(&mut reading);
         let clients = i64::try_from(door.admission().present()).unwrap_or(i64::MAX);
         reading.add("clients", "Clients that hold a place", Kind::Gauge, vec![(vec![], clients)]);
         reading
@@ -82,15 +84,23 @@ impl Market {
     /// What became of messages that were not simply sent.
     fn read_slow(&self, reading: &mut Reading) {
         let counts = self.engine.workers().counts();
-        let sum = |pick: fn(&TopicCounts) -> u64| signed(counts.topics.values().map(pick).sum::<u64>());
-        let merged = sum(|topic| topic.merged);
+        let by_class = |pick: fn(&TopicCounts) -> u64| {
+            let mut sums = [0; TOPIC_CLASSES.len()];
+            counts.topics.iter().for_each(|(topic, counts)| sums[class(*topic)] += pick(counts));
+            TOPIC_CLASSES.iter().zip(sums).map(|(name, sum)| (label("class", name), signed(sum))).collect()
+        };
         let help = "Messages left out for a slow client and taken in by a later one";
-        reading.add("merged", help, Kind::Counter, vec![(vec![], merged)]);
-        let dropped = sum(|topic| topic.dropped);
+        reading.add("merged", help, Kind::Counter, by_class(|topic| topic.merged));
         let help = "Messages that found no room and ended a slow client";
-        reading.add("dropped", help, Kind::Counter, vec![(vec![], dropped)]);
+        reading.add("dropped", help, Kind::Counter, by_class(|topic| topic.dropped));
         let help = "Messages that were compressed, once for all who got them so";
         reading.add("compressions", help, Kind::Counter, vec![(vec![], signed(counts.compressions))]);
+    }
+
+    fn read_refusals(&self, reading: &mut Reading) {
+        let refusals = self.tokens.refusals();
+        let values = refusals.map(|(refused, count)| (label("reason", refused.reason()), signed(count)));
+        reading.add("token_refusals", "Tokens that were refused, by reason", Kind::Counter, values.collect());
     }
 
     fn read_shards(&self, reading: &mut Reading) {
@@ -105,12 +115,6 @@ impl Market {
         let frames = frames.map(|(at, class)| (label("class", class), sum(&|meter| meter.frames[at].read())));
         let help = "Frames that shards handed to workers, once for each worker with listeners";
         reading.add("updates", help, Kind::Counter, frames.collect());
-        let encodings = vec![
-            (label("by", "shards"), sum(&|meter| meter.encodings.read())),
-            (label("by", "ledger"), signed(self.engine.telling().encodings.read())),
-        ];
-        let help = "Updates put into words, once for each dialect that somebody listens in";
-        reading.add("encodings", help, Kind::Counter, encodings);
         let questions = sum(&|meter| meter.questions.read());
         reading.add(
             "history_questions",
@@ -121,11 +125,24 @@ impl Market {
         let not_kept = sum(&|meter| meter.bars_not_kept.read());
         let help = "Closed bars that were not kept, because too many waited for the disk";
         reading.add("bars_not_kept", help, Kind::Counter, vec![(vec![], not_kept)]);
-        let newest = meters.iter().map(|meter| meter.newest.read()).max().unwrap_or_default();
-        if newest > 0 {
-            let age = Clock::start().now().saturating_sub(signed(newest));
-            let help = "Milliseconds since the newest event of any symbol was received";
-            reading.add("source_age_milliseconds", help, Kind::Gauge, vec![(vec![], age)]);
+        let encodes = by_dialect(|dialect| sum(&|meter| meter.encodes[dialect].read()));
+        let help = "Messages encoded, once for all who listen in the dialect";
+        reading.add("encodes", help, Kind::Counter, encodes);
+    }
+
+    fn read_sources(&self, reading: &mut Reading) {
+        let (mut rates, mut ages) = (Vec::new(), Vec::new());
+        let now = Clock::start().now();
+        for (source, events, newest) in self.engine.sources().read() {
+            if newest > 0 {
+                ages.push((label("source", &source), now.saturating_sub(signed(newest))));
+            }
+            rates.push((label("source", &source), signed(events)));
+        }
+        reading.add("source_events", "Events that a source put in", Kind::Counter, rates);
+        if !ages.is_empty() {
+            let help = "Milliseconds since the newest event of a source was received";
+            reading.add("source_age_milliseconds", help, Kind::Gauge, ages);
         }
     }
 
@@ -145,7 +162,7 @@ impl Market {
     }
 
     /// The live source's; all zero where there is none.
-    fn read_source(&self, reading: &mut Reading) {
+    fn read_live(&self, reading: &mut Reading) {
         let live = self.engine.live();
         let numbers = [
             ("messages", live.messages.read()),
@@ -167,7 +184,7 @@ impl Market {
 
 fn read_workers(meters: &[WorkerMeter], reading: &mut Reading) {
     type Pick = fn(&WorkerMeter) -> &Count;
-    let numbers: [(&str, &str, Kind, Pick); 9] = [
+    let numbers: [(&str, &str, Kind, Pick); 8] = [
         ("rounds", "Rounds in which something was sent", Kind::Counter, |meter| &meter.rounds),
         ("broadcasts", "Frames that workers sent to some client", Kind::Counter, |meter| &meter.broadcasts),
         ("writes", "Calls that wrote rounds to sockets", Kind::Counter, |meter| &meter.writes),
@@ -184,7 +201,6 @@ fn read_workers(meters: &[WorkerMeter], reading: &mut Reading) {
         ("slow_closes", "Clients closed because they were too slow", Kind::Counter, |meter| {
             &meter.slow_closes
         }),
-        ("connections", "Connections of each worker", Kind::Gauge, |meter| &meter.connections),
         ("outbox_bytes", "Bytes that wait for slow clients", Kind::Gauge, |meter| &meter.outbox_bytes),
     ];
     let named = || (0..).map(|worker: usize| worker.to_string()).zip(meters);
@@ -192,12 +208,24 @@ fn read_workers(meters: &[WorkerMeter], reading: &mut Reading) {
         let value = |(worker, meter)| (vec![("worker", worker)], signed(pick(meter).read()));
         reading.add(name, help, kind, named().map(value).collect());
     }
-    let subscriptions = Dialect::ALL.map(|dialect| {
-        let sum: u64 = meters.iter().map(|meter| meter.subscriptions[dialect as usize].read()).sum();
-        (label("dialect", &format!("{dialect:?}").to_lowercase()), signed(sum))
+    let connections = named().flat_map(|(worker, meter)| {
+        let labels = move |kind: &str| vec![("worker", worker.clone()), ("dialect", kind.to_owned())];
+        let counts = CONVERSATIONS.iter().zip(&meter.connections);
+        counts.map(move |(kind, count)| (labels(kind), signed(count.read())))
     });
-    reading.add("subscriptions", "Subscriptions, by dialect", Kind::Gauge, subscriptions.to_vec());
+    let help = "Connections of each worker; those of socketio speak one dialect or two";
+    reading.add("connections", help, Kind::Gauge, connections.collect());
+    let subscriptions = by_dialect(|dialect| {
+        signed(meters.iter().map(|meter| meter.subscriptions[dialect].read()).sum::<u64>())
+    });
+    reading.add("subscriptions", "Subscriptions, by dialect", Kind::Gauge, subscriptions);
     reading.latency = named().map(|(worker, meter)| (worker, Latency::of(&meter.latency))).collect();
+}
+
+/// A value for each dialect, by its number.
+fn by_dialect(value: impl Fn(usize) -> i64) -> Vec<(Vec<(&'static str, String)>, i64)> {
+    let name = |dialect: &Dialect| format!("{dialect:?}").to_lowercase();
+    Dialect::ALL.iter().map(|dialect| (label("dialect", &name(dialect)), value(*dialect as usize))).collect()
 }
 
 impl Latency {

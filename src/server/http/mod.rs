@@ -11,6 +11,7 @@ mod reply;
 mod socketio;
 mod status;
 mod udf;
+mod visitor;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -20,6 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::watch;
+
+pub use visitor::Visitor;
 
 use super::answer::{Answer, error, wrong_method};
 use super::token::presented;
@@ -48,6 +51,8 @@ pub struct Market {
     socketio: socketio::SocketIo,
     /// Whether the page is served.
     page: bool,
+    /// Whose account it shows; only a demo's does.
+    visitor: Option<Visitor>,
 }
 
 impl Market {
@@ -80,6 +85,7 @@ impl Market {
             hub_payload: config.hub_payload,
             socketio,
             page: config.page,
+            visitor: None,
         }
     }
 
@@ -143,7 +149,10 @@ impl Routes for Market {
                     Err(refusal) => refusal,
                 }
             }
-            (_, path) => match self.page.then(|| page::find(path)).flatten() {
+            (method, visitor::TOKEN) if self.visitor.is_some() => {
+                self.visitor.as_ref().map_or_else(|| not_found(self.page), |visitor| visitor.answer(method))
+            }
+            (_, path) => match self.page.then(|| page::find(path, self.visitor.is_some())).flatten() {
                 Some(asset) => page::answer(asset, request.method(), request.headers()),
                 None => not_found(self.page),
             },

@@ -11,19 +11,23 @@ use hyper::header::{
 use hyper::{Method, Response};
 
 use super::reply;
+use super::visitor::TOKEN;
 use crate::server::Content;
 use crate::server::answer::{Answer, wrong_method};
 
 /// A file of the page.
-pub(super) struct Asset {
+struct Asset {
     path: &'static str,
     kind: &'static str,
     text: &'static [u8],
 }
 
-/// The file at an address.
-pub(super) fn find(path: &str) -> Option<&'static Served> {
-    SERVED.iter().find(|served| served.asset.path == path)
+/// The file at an address. Where the page `has_account` it is told where to ask for a token.
+pub(super) fn find(path: &str, has_account: bool) -> Option<&'static Served> {
+    match path {
+        "/" if has_account => Some(&WITH_ACCOUNT),
+        _ => SERVED.iter().find(|served| served.path == path),
+    }
 }
 
 /// Answers a request for it.
@@ -46,30 +50,35 @@ pub(super) fn answer(served: &Served, method: &Method, headers: &HeaderMap) -> A
 
 /// A file with what is worked out of it once.
 pub(super) struct Served {
-    asset: &'static Asset,
+    path: &'static str,
+    kind: &'static str,
+    text: Bytes,
     tag: HeaderValue,
     compressed: Option<Bytes>,
 }
 
 impl Served {
-    fn new(asset: &'static Asset) -> Served {
-        let tag = format!("\"{:08x}-{:x}\"", crc32fast::hash(asset.text), asset.text.len());
+    fn new(asset: &'static Asset, text_instead: Option<Vec<u8>>) -> Served {
+        let text = text_instead.map_or(Bytes::from_static(asset.text), Bytes::from);
+        let tag = format!("\"{:08x}-{:x}\"", crc32fast::hash(&text), text.len());
         Served {
-            asset,
+            path: asset.path,
+            kind: asset.kind,
             tag: HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\"")),
-            compressed: reply::gzip(asset.text, Compression::best()).map(Bytes::from),
+            compressed: reply::gzip(&text, Compression::best()).map(Bytes::from),
+            text,
         }
     }
 
     fn whole(&self, headers: &HeaderMap) -> Answer {
         let compressed = self.compressed.as_ref().filter(|_| reply::accepts_gzip(headers));
-        let text = compressed.cloned().unwrap_or(Bytes::from_static(self.asset.text));
+        let text = compressed.unwrap_or(&self.text).clone();
         let mut answer = Response::new(Content::from(text));
         let own = answer.headers_mut();
         if compressed.is_some() {
             own.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        own.insert(CONTENT_TYPE, HeaderValue::from_static(self.asset.kind));
+        own.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
         // Asked for again each time, and answered 304: a new version of the program shows at once.
         own.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         own.insert(ETAG, self.tag.clone());
@@ -77,7 +86,16 @@ impl Served {
     }
 }
 
-static SERVED: LazyLock<Vec<Served>> = LazyLock::new(|| ASSETS.iter().map(Served::new).collect());
+static SERVED: LazyLock<Vec<Served>> =
+    LazyLock::new(|| ASSETS.iter().map(|asset| Served::new(asset, None)).collect());
+
+/// The page of a server whose visitors have an account.
+static WITH_ACCOUNT: LazyLock<Served> = LazyLock::new(|| {
+    let [index, ..] = &ASSETS;
+    let told = format!("<html data-account=\"{TOKEN}\" ");
+    let text = String::from_utf8_lossy(index.text).replacen("<html ", &told, 1);
+    Served::new(index, Some(text.into_bytes()))
+});
 
 /// The page runs its own files and talks to its own server; nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \

@@ -5,7 +5,7 @@ use super::heartbeat::{Beat, Heartbeat};
 use super::{Options, Packet, Sid};
 use crate::encode::Frame;
 use crate::market::{Millis, Topic};
-use crate::session::{Action, Conversation, Misspoken, Said, SessionEnd, Subscriptions};
+use crate::session::{Action, Conversation, ConversationKind, Misspoken, Said, SessionEnd, Subscriptions};
 
 /// One client's session, on whatever transport.
 ///
@@ -116,6 +116,10 @@ impl Conversation for EngineIo {
 
     fn most_bytes(&self) -> Option<usize> {
         Some(self.options.max_payload)
+    }
+
+    fn kind(&self) -> ConversationKind {
+        self.spoken.kind()
     }
 
     fn name(&self, topic: Topic) -> String {

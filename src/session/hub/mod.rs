@@ -9,7 +9,9 @@ pub use status::{HubStatus, Presence};
 
 use private::Private;
 
-use super::{Access, Action, Allowance, Conversation, Said, SessionEnd, SessionLimits, Subscriptions};
+use super::{
+    Access, Action, Allowance, Conversation, ConversationKind, Said, SessionEnd, SessionLimits, Subscriptions,
+};
 use crate::dialect::hub::{self, Fault, Payload, Rejection, Word};
 use crate::dialect::{Channel, Dialect};
 use crate::market::{
@@ -289,6 +291,10 @@ impl Conversation for Hub {
                 self.refuse(now, &Fault { code: "TOKEN_EXPIRED", message }, actions);
             }
         }
+    }
+
+    fn kind(&self) -> ConversationKind {
+        ConversationKind::Hub
     }
 
     fn name(&self, topic: Topic) -> String {

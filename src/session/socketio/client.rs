@@ -8,7 +8,7 @@ use super::{Event, Kind, Namespace, Outlet, Packet, Refusal, Service};
 use crate::dialect::Channel;
 use crate::market::{Millis, Topic};
 use crate::session::engineio::Sid;
-use crate::session::{Action, Conversation, Misspoken, Said, Subscriptions};
+use crate::session::{Action, Conversation, ConversationKind, Misspoken, Said, Subscriptions};
 
 /// What a server asks of its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +235,10 @@ impl Conversation for SocketIo {
                 self.with(at, topics, actions, |namespace, out| namespace.advance(now, out));
             }
         }
+    }
+
+    fn kind(&self) -> ConversationKind {
+        ConversationKind::SocketIo
     }
 
     fn name(&self, topic: Topic) -> String {

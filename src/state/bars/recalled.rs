@@ -36,10 +36,9 @@ impl Bars {
 
 impl Row {
     /// The first closed bar that opens at `time` or later.
-    fn closed_from(&self, time: Millis) -> Option<&Bar> {
-        self.closed
-            .get(self.closed.partition_point(|timed| timed.bar.open_time < time))
-            .map(|timed| &timed.bar)
+    fn closed_from(&self, time: Millis) -> Option<Bar> {
+        let at = self.closed.partition_point(|closed| closed.open_time() < time);
+        self.closed.get(at).map(|closed| closed.unpack(self.interval).bar)
     }
 }
 
@@ -59,7 +58,7 @@ fn put_together(rows: &[Row], from: Millis, end: Millis) -> Option<Bar> {
         let next = rows.iter().rev().filter_map(|row| row.closed_from(time));
         // The first of the earliest is the longest of them.
         let Some(bar) = next.min_by_key(|bar| bar.open_time).filter(|bar| bar.open_time < end) else { break };
-        whole = Some(whole.map_or(*bar, |whole| whole.followed_by(bar)));
+        whole = Some(whole.map_or(bar, |whole| whole.followed_by(&bar)));
         time = bar.close_time;
     }
     whole
