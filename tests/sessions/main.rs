@@ -12,6 +12,8 @@ mod client;
 mod raw;
 #[path = "../support/running.rs"]
 mod running;
+#[path = "../../examples/pubsub/service.rs"]
+mod service;
 
 mod compression;
 mod conversation;
@@ -19,6 +21,7 @@ mod frames;
 mod handshake;
 mod hub;
 mod private;
+mod pubsub;
 mod rooms;
 mod shutdown;
 mod slow;
