@@ -4,7 +4,8 @@ use super::event::{Namespace, event};
 use super::native;
 use crate::encode::{Frame, json};
 use crate::market::{
-    AccountTopic, BarKind, BookView, Decimal, Part, Side, Topic, Trade, TradeId, Update, UpdateBody,
+    AccountTopic, BarKind, BookView, Decimal, Part, Side, TickerView, Topic, Trade, TradeId, Update,
+    UpdateBody,
 };
 
 /// How a client wants its books.
@@ -20,19 +21,20 @@ pub enum Books {
 pub fn encode(update: &Update<'_>, books: Books) -> Option<Frame> {
     let symbol = update.symbol;
     match update.body {
-        UpdateBody::Ticker { ticker, .. } => Some(told("ticker.update", update, 400, |out| {
-            native::ticker(symbol, ticker, out);
-        })),
+        UpdateBody::Ticker { ticker: one, .. } => {
+            Some(told("ticker.update", update, 400, |out| ticker(symbol, one, out)))
+        }
         UpdateBody::Tickers { tickers, .. } => {
             Some(told("tickers.update", update, tickers.len() * 400, |out| {
-                native::array(tickers, out, |(symbol, ticker), out| native::ticker(symbol, ticker, out));
+                native::array(tickers, out, |(symbol, one), out| ticker(symbol, one, out));
             }))
         }
-        UpdateBody::BookSnapshot { book, .. } => Some(snapshot(update, &book)),
+        UpdateBody::BookSnapshot { book, .. } => Some(snapshot(update, books, &book)),
         UpdateBody::BookDelta { book, window, .. } => match (books, window) {
             (Books::Deltas, _) => Some(delta(update, &book)),
             (Books::Whole, Some(window)) => {
-                Some(snapshot(update, &BookView { bids: window.bids, asks: window.asks, ..book }))
+                let window = BookView { bids: window.bids, asks: window.asks, ..book };
+                Some(snapshot(update, books, &window))
             }
             (Books::Whole, None) => None,
         },
@@ -51,8 +53,9 @@ pub fn encode(update: &Update<'_>, books: Books) -> Option<Frame> {
         | UpdateBody::TradesSnapshot { .. }
         | UpdateBody::PrivateSnapshot { .. }
         | UpdateBody::Fill { .. } => None,
-        UpdateBody::Passing { event, data, .. } => {
-            Some(told(event, update, data.len(), |out| out.extend_from_slice(data.as_bytes())))
+        UpdateBody::Passing { event, data, user } => {
+            let user = user.unwrap_or_default();
+            Some(told_of(event, update, user, data.len(), |out| out.extend_from_slice(data.as_bytes())))
         }
     }
 }
@@ -106,11 +109,14 @@ fn told_of(
     })
 }
 
-fn snapshot(update: &Update<'_>, book: &BookView<'_>) -> Frame {
+fn snapshot(update: &Update<'_>, books: Books, book: &BookView<'_>) -> Frame {
     told("orderbook.update", update, levels(book), |out| {
         book_levels(update, book, out);
         out.extend_from_slice(b",\"type\":\"snapshot\"");
-        json::integer_field("checksum", book.checksum, out);
+        // Who is told the whole book each time has nothing to prove with it.
+        if books == Books::Deltas {
+            json::integer_field("checksum", book.checksum, out);
+        }
         out.push(b'}');
     })
 }
@@ -135,6 +141,12 @@ fn book_levels(update: &Update<'_>, book: &BookView<'_>, out: &mut Vec<u8>) {
     json::key("asks", out);
     json::levels(book.asks, update.scale, out);
     json::integer_field("lastUpdateId", book.last_update_id, out);
+}
+
+/// A symbol's statistics: the envelope says when.
+fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
+    native::statistics(symbol, ticker, out);
+    out.push(b'}');
 }
 
 fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {

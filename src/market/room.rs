@@ -1,14 +1,22 @@
-//! Rooms: the names that publishers may broadcast to, as the configuration declares them.
+//! Rooms: the names that publishers may broadcast to, and what they may call what they pass on.
 
 use std::sync::Arc;
 
 use super::RoomId;
 
-/// The rooms of the configuration; they do not change while the process runs.
+/// The rooms of the configuration and [`TRADING`]; they do not change while the process runs.
 #[derive(Clone, Debug, Default)]
 pub struct Rooms {
     rooms: Vec<(Arc<str>, Audience)>,
 }
+
+/// The room that is always there: what is broadcast to it goes to all who listen to the public fills.
+pub const TRADING: &str = "trading";
+
+/// Names that the clients of Socket.IO keep to themselves: one that hears an event of such a name takes
+/// it for an attack and leaves.
+pub const RESERVED_EVENTS: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// Who may listen to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +35,7 @@ impl Rooms {
         };
         let mut rooms = named(users, Audience::Users);
         rooms.extend(named(public, Audience::Public));
+        rooms.push((TRADING.into(), Audience::Public));
         Rooms { rooms }
     }
 
@@ -34,6 +43,11 @@ impl Rooms {
     pub fn find(&self, name: &str) -> Option<(RoomId, Audience)> {
         let at = self.rooms.iter().position(|(known, _)| **known == *name)?;
         Some((RoomId(u32::try_from(at).ok()?), self.rooms[at].1))
+    }
+
+    /// Who may listen to a room.
+    pub fn audience(&self, id: RoomId) -> Option<Audience> {
+        self.rooms.get(id.0 as usize).map(|(_, audience)| *audience)
     }
 
     /// A room's name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::{Grant, Refused, Tokens, audit};
 use crate::dialect::RefusalCode;
-use crate::market::{AccountId, AccountTopic, Accounts, Audience, Millis, Part, Rooms, Topic};
+use crate::market::{AccountId, AccountTopic, Accounts, Audience, Millis, Part, Rooms, TRADING, Topic};
 
 /// A session's grant, and what names mean under it.
 ///
@@ -40,7 +40,7 @@ impl Access {
 
     /// The topic of a name that is no market's; `None` where it may be a market's.
     pub fn find(&self, name: &str) -> Option<Result<Topic, (RefusalCode, String)>> {
-        if name == "trading" {
+        if matches!(name, TRADING | "room:trading") {
             return Some(Ok(Topic::Account(AccountTopic::Fills)));
         }
         if let Some(room) = name.strip_prefix("room:") {
@@ -95,10 +95,7 @@ impl Access {
     pub fn is_private(&self, topic: Topic) -> bool {
         match topic {
             Topic::Account(AccountTopic::Own { .. } | AccountTopic::Everyones(_)) => true,
-            Topic::Room(room) => {
-                let found = self.rooms.name(room).and_then(|name| self.rooms.find(name));
-                found.is_none_or(|(_, audience)| audience == Audience::Users)
-            }
+            Topic::Room(room) => self.rooms.audience(room).is_none_or(|audience| audience == Audience::Users),
             Topic::Account(AccountTopic::Fills)
             | Topic::Book { .. }
             | Topic::Ticker { .. }

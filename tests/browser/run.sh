@@ -26,6 +26,8 @@ if [ -z "$browser" ]; then
 fi
 
 (cd web && npm ci --no-audit --no-fund && npm run check && npm test && node build.mjs --check)
+# The stock client, for a page that uses it.
+(cd tests/clients && npm ci --no-audit --no-fund --silent)
 cargo build --bin tickcast --locked
 target="$(cargo metadata --no-deps --format-version 1 --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')"
 CHROMIUM="$browser" TICKCAST="$target/debug/tickcast" node --test tests/browser/*.test.mjs

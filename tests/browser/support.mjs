@@ -1,55 +1,14 @@
-// A server, a browser and a page for the tests.
+// A browser and a page for the tests.
 
-import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
+
+export { Server, until } from "./server.mjs";
 
 const { chromium } = createRequire(new URL("../../web/package.json", import.meta.url))("playwright-core");
 
 export const screenshots = new URL("./screenshots/", import.meta.url).pathname;
 await mkdir(screenshots, { recursive: true });
-
-/** A server with a page, on a port that stays the same when it is started again. */
-export class Server {
-  static async start(more = []) {
-    const server = new Server();
-    server.port = await freePort();
-    server.more = more;
-    await server.start();
-    return server;
-  }
-
-  get url() {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  async start() {
-    const listen = ["--listen", `127.0.0.1:${this.port}`];
-    const command = this.more.length ? ["serve", "--source", "simulated", "--page", ...listen, ...this.more] : ["demo", ...listen];
-    this.process = spawn(process.env.TICKCAST, command, { stdio: ["ignore", "ignore", "pipe"] });
-    this.ended = new Promise((ended) => this.process.once("exit", ended));
-    const lines = createInterface({ input: this.process.stderr });
-    await new Promise((resolve, reject) => {
-      lines.on("line", (line) => line.includes("listening") && resolve());
-      this.process.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-    });
-    await until("a book is good", async () => (await fetch(`${this.url}/readyz`)).ok);
-  }
-
-  /** As the kernel does it when memory is out: nobody is told. */
-  async kill() {
-    this.process.kill("SIGKILL");
-    await this.ended;
-  }
-
-  async get(path) {
-    const answer = await fetch(this.url + path);
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return answer.json();
-  }
-}
 
 export async function launch() {
   return chromium.launch({
@@ -95,31 +54,4 @@ export function best(page) {
     ask: [...document.querySelectorAll("#asks .row:last-child span")].slice(0, 2).map((cell) => cell.textContent),
     bid: [...document.querySelectorAll("#bids .row:first-child span")].slice(0, 2).map((cell) => cell.textContent),
   }));
-}
-
-/** Looks again and again until something holds. */
-export async function until(what, holds, patience = 30_000) {
-  const deadline = Date.now() + patience;
-  let last;
-  for (;;) {
-    try {
-      const found = await holds();
-      if (found) return found;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`, { cause: last });
-    await new Promise((again) => setTimeout(again, 10));
-  }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
 }

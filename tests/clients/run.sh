@@ -3,31 +3,32 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-if ! command -v npm >/dev/null; then
-    echo "skipped: npm is not installed"
-    exit 0
-fi
+install() {
+    if ! command -v apt-get >/dev/null; then
+        echo "no $1: install it and run this again" >&2
+        exit 1
+    fi
+    as_root=""
+    [ "$(id -u)" -eq 0 ] || as_root="sudo"
+    $as_root apt-get update
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${@:2}"
+}
+
+command -v npm >/dev/null || install "Node.js (20 or later)" nodejs npm
 npm ci --no-audit --no-fund --silent
 # The packet reader against npm's own, which is there only now.
 cargo test --locked --test parser_corpus
-tickcast="${CARGO_TARGET_DIR:-../../target}/debug/tickcast"
-[ -x "$tickcast" ] || cargo build --locked
-export JWT_SECRET="a secret of thirty-two bytes or so"
-log="$(mktemp)"
-"$tickcast" serve --listen 127.0.0.1:0 --source simulated --symbols BTCUSDT,BTC/USD 2>"$log" &
-server=$!
-trap 'kill "$server" 2>/dev/null; rm -f "$log"' EXIT
-address=""
-for _ in $(seq 100); do
-    address="$(sed -n 's/.*listening address=\([0-9.:]*\).*/\1/p' "$log")"
-    [ -z "$address" ] || break
-    sleep 0.1
-done
-[ -n "$address" ] || { cat "$log" >&2; exit 1; }
-token="$("$tickcast" token --user u1)"
-timeout 240 node gateways.mjs "http://$address" "$token"
-if python3 -c 'import socketio, websocket, requests' 2>/dev/null; then
-    timeout 120 python3 python_client.py "http://$address" "$token"
-else
-    echo "skipped: python-socketio is not installed (pip install 'python-socketio[client]==5.18.1')"
+cargo build --bin tickcast --locked
+target="$(cargo metadata --no-deps --format-version 1 --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')"
+export TICKCAST="$target/debug/tickcast"
+# Each file has servers of its own.
+timeout 300 node --test ./*.test.mjs
+
+# Python's packages go where nothing else is.
+python="$target/stock-clients-python"
+if ! "$python/bin/python" -m pip --version >/dev/null 2>&1; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install "Python 3 with venv" python3 python3-venv
+    python3 -m venv --clear "$python"
 fi
+"$python/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+timeout 300 "$python/bin/python" python_client.py

@@ -13,8 +13,9 @@ use crate::transcript::{Settings, Stage, Transcript};
 
 /// A connection to a server of its own.
 struct OverSocket {
-    server: Running,
+    // It goes first, so that the server has nobody to wait for.
     raw: Raw,
+    server: Running,
     happened: u64,
 }
 
@@ -27,7 +28,7 @@ impl OverSocket {
         });
         settings.symbols.iter().for_each(|symbol| _ = server.symbols.add(symbol).unwrap());
         let raw = Raw::connect(server.address);
-        OverSocket { server, raw, happened: 0 }
+        OverSocket { raw, server, happened: 0 }
     }
 }
 

@@ -8,6 +8,10 @@
 #[path = "../support/client.rs"]
 #[allow(dead_code, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "it belongs to several tests")]
 mod client;
+#[path = "../support/given_up.rs"]
+mod given_up;
+#[path = "../support/polling.rs"]
+mod polling;
 #[path = "../support/raw.rs"]
 mod raw;
 #[path = "../support/running.rs"]
@@ -20,6 +24,7 @@ mod conversation;
 mod frames;
 mod handshake;
 mod hub;
+mod moves;
 mod private;
 mod pubsub;
 mod rooms;

@@ -3,20 +3,10 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tickcast::auth::{Mint, mint};
-use tickcast::config::{Config, Secrets};
+use tickcast::config::Config;
 
-use crate::raw::{Raw, upgrade};
-use crate::running::{Running, now};
-
-fn secrets() -> Secrets {
-    Secrets { jwt_secret: Some("a secret of at least thirty-two bytes".into()), ..Secrets::default() }
-}
-
-fn token(user: &str, scope: &str, seconds: i64) -> String {
-    let what = Mint { scope: scope.into(), ..Mint::new(user, now(), seconds) };
-    mint(&what, &secrets()).unwrap()
-}
+use crate::raw::{Raw, post, upgrade};
+use crate::running::{Running, now, secrets, token};
 
 fn running(change: impl FnOnce(&mut Config)) -> Running {
     Running::start(|config| {
@@ -25,20 +15,6 @@ fn running(change: impl FnOnce(&mut Config)) -> Running {
         config.rooms.users = vec!["lounge".into()];
         change(config);
     })
-}
-
-/// Posts a body, and returns the status and the answer.
-fn post(address: SocketAddr, token: &str, body: &str) -> (u16, Value) {
-    let mut raw = Raw::socket(address);
-    let length = body.len();
-    raw.send(
-        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
-            .as_bytes(),
-    );
-    raw.send(body.as_bytes());
-    let head = raw.head();
-    let status = head[9..12].parse().unwrap();
-    (status, serde_json::from_slice(&raw.rest()).unwrap_or(Value::Null))
 }
 
 fn connect(address: SocketAddr, user: &str, seconds: i64) -> Raw {

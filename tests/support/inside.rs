@@ -11,6 +11,7 @@ use tickcast::session::{Action, Conversation, Progress, Said, Subscriptions};
 use tickcast::shard::{Broadcast, Join, Joined, Leave, Outlet, Shard, ShardConfig};
 use tickcast::state::Board;
 
+use crate::raw::parse;
 use crate::transcript::Stage;
 
 /// One client of one shard.
@@ -22,6 +23,7 @@ pub struct Inside {
     now: Millis,
     told: Told,
     heard: VecDeque<String>,
+    known: Vec<(&'static str, String)>,
 }
 
 #[derive(Default)]
@@ -58,6 +60,7 @@ impl Inside {
             now: START,
             told: Told::default(),
             heard: VecDeque::new(),
+            known: Vec::new(),
         };
         let mut actions = Vec::new();
         inside.conversation.begin(&mut inside.subscriptions, &mut actions);
@@ -65,11 +68,16 @@ impl Inside {
         inside
     }
 
+    /// What transcripts can say by name, as it is when the conversation begins.
+    pub fn knowing(self, known: impl FnOnce(Millis) -> Vec<(&'static str, String)>) -> Inside {
+        Inside { known: known(self.now), ..self }
+    }
+
     fn act(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Reply(frame) => self.hears(&frame),
-                Action::Join { channel, .. } if matches!(channel.topic, Topic::Room(_)) => {
+                Action::Join { channel, .. } if !is_a_market(channel.topic) => {
                     self.subscriptions.answered(channel);
                     self.subscriptions.set_progress(channel, Progress::Live);
                 }
@@ -77,6 +85,7 @@ impl Inside {
                     let join = Join { channel, worker: 0, connection: 0, since, missed: None };
                     self.shard.join(self.now, &join, &mut self.told);
                 }
+                Action::Leave { channel } if !is_a_market(channel.topic) => {}
                 Action::Leave { channel } => self.shard.leave(Leave { channel, worker: 0 }),
                 Action::Publish(broadcast) => self.told.0.push(Tell::Broadcast(broadcast)),
                 Action::End(end) => self.heard.push_back(format!("closed: {end:?}")),
@@ -105,7 +114,17 @@ impl Inside {
     }
 
     fn hears(&mut self, frame: &Frame) {
-        self.heard.push_back(String::from_utf8(frame.payload().to_vec()).unwrap());
+        // Several messages may leave as one.
+        let mut bytes = &frame.bytes()[..];
+        while let Some((got, length)) = parse(bytes) {
+            self.heard.push_back(String::from_utf8(got.payload).unwrap());
+            bytes = &bytes[length..];
+        }
+        assert!(bytes.is_empty(), "whole messages");
+    }
+
+    fn next_due(&self) -> Option<Millis> {
+        [self.shard.next_due(), self.conversation.next_due()].into_iter().flatten().min()
     }
 
     fn turn(&mut self) {
@@ -124,6 +143,10 @@ impl Stage for Inside {
         self.now
     }
 
+    fn known(&self) -> Vec<(&'static str, String)> {
+        self.known.clone()
+    }
+
     fn say(&mut self, text: &str) {
         let mut actions = Vec::new();
         self.conversation.receive(self.now, Said::Text(text), &mut self.subscriptions, &mut actions);
@@ -140,23 +163,36 @@ impl Stage for Inside {
 
     fn pass(&mut self, by: Millis) {
         let until = self.now + by;
-        loop {
-            let due = [self.shard.next_due(), self.conversation.next_due()].into_iter().flatten().min();
-            let Some(due) = due.filter(|&due| due <= until) else { break };
+        while let Some(due) = self.next_due().filter(|&due| due <= until) {
             self.now = self.now.max(due);
             self.turn();
         }
         self.now = until;
     }
 
+    /// Whoever waits lets time pass.
     fn hear(&mut self) -> Option<String> {
+        let until = self.now + PATIENCE;
+        while self.heard.is_empty() {
+            let due = self.next_due().filter(|&due| due <= until)?;
+            self.now = self.now.max(due);
+            self.turn();
+        }
         self.heard.pop_front()
     }
 
     fn left_over(&mut self) -> Option<String> {
-        self.hear()
+        self.heard.pop_front()
     }
 }
+
+/// Whether a shard tells of it. Of the others nothing is heard here.
+fn is_a_market(topic: Topic) -> bool {
+    !matches!(topic, Topic::Room(_) | Topic::Account(_))
+}
+
+/// Nobody waits longer for what comes at its own time.
+const PATIENCE: Millis = 1_000;
 
 /// 2024-11-19 07:07:00 UTC: a whole minute.
 const START: Millis = 1_732_000_020_000;

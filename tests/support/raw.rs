@@ -173,6 +173,20 @@ impl Raw {
     }
 }
 
+/// Publishes a body, and returns the status and the answer.
+pub fn post(address: SocketAddr, token: &str, body: &str) -> (u16, Value) {
+    let mut raw = Raw::socket(address);
+    let length = body.len();
+    raw.send(
+        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
+            .as_bytes(),
+    );
+    raw.send(body.as_bytes());
+    let head = raw.head();
+    let status = head[9..12].parse().unwrap();
+    (status, serde_json::from_slice(&raw.rest()).unwrap_or(Value::Null))
+}
+
 /// The request for an upgrade, with more lines of a header.
 pub fn upgrade(path: &str, more: &str) -> String {
     format!(
@@ -206,7 +220,8 @@ pub fn head(opcode: u8, last: bool, length: usize) -> Vec<u8> {
     head
 }
 
-fn parse(bytes: &[u8]) -> Option<(Got, usize)> {
+/// The first frame of the server in these bytes, and how long it is; `None` where it has not come whole.
+pub fn parse(bytes: &[u8]) -> Option<(Got, usize)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     assert!(first & 0x70 == 0 && first & 0x80 != 0, "the server neither compresses nor fragments");
     assert!(second & 0x80 == 0, "the server masks nothing");

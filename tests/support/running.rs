@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tickcast::auth::Tokens;
-use tickcast::config::Config;
+use tickcast::auth::{Mint, Tokens, mint};
+use tickcast::config::{Config, Secrets};
 use tickcast::engine::{Engine, EngineSink};
 use tickcast::fanout::Workers;
 use tickcast::ingest::Sink;
 use tickcast::market::{
-    BookKind, Decimal, Event, Quantity, RawLevel, Side, StaleReason, SymbolId, Symbols, Trade, TradeId,
+    BookKind, Decimal, Event, Millis, Quantity, RawLevel, Side, StaleReason, SymbolId, Symbols, Trade,
+    TradeId,
 };
 use tickcast::server::{Door, Market, Server};
 use tickcast::state::Board;
@@ -222,6 +223,22 @@ fn levels(side: &BTreeMap<i64, i64>) -> Vec<RawLevel> {
         quantity: Quantity::new(Decimal::new(quantity, 3)).unwrap(),
     };
     side.iter().map(level).collect()
+}
+
+/// The keys of servers that ask for tokens.
+pub fn secrets() -> Secrets {
+    Secrets { jwt_secret: Some("a secret of at least thirty-two bytes".into()), ..Secrets::default() }
+}
+
+/// A token that such a server takes for so many seconds from now on.
+pub fn token(user: &str, scope: &str, seconds: i64) -> String {
+    token_at(now(), user, scope, seconds)
+}
+
+/// The same from `now` on.
+pub fn token_at(now: Millis, user: &str, scope: &str, seconds: i64) -> String {
+    let what = Mint { scope: scope.into(), ..Mint::new(user, now, seconds) };
+    mint(&what, &secrets()).unwrap()
 }
 
 /// What the clock says.

@@ -4,16 +4,18 @@
 //!
 //! | | |
 //! |---|---|
-//! | `: ` | a setting, before all else: `: symbols BTCUSDT ETHUSDT`, `: subscriptions 3`, `: messages 5` |
+//! | `: ` | a setting, before all else: `: symbols BTCUSDT ETHUSDT`, `: subscriptions 3`, `: messages 5`, `: rooms news`, `: user_rooms lounge`, `: dev` |
 //! | `> ` | the client says this |
 //! | `< ` | the client hears this next |
 //! | `* ` | this happens in the market: an object as `POST /publish` takes it, or `{"type":"stale",…}` |
+//! | `@ ` | this is published: an object as `POST /publish` takes it; such a transcript is played over sockets alone |
 //! | `+ ` | so many milliseconds pass; such a transcript is played without sockets alone |
 //! | `#` | a comment |
 //!
 //! `<name>` stands for whatever differs from one play to the next, up to what is written behind it:
 //! it may be anything where it is first heard, must be the same from then on, and can be said. `<_>`
-//! is anything each time. `<now>` is known from the start: what the clock said then.
+//! is anything each time. `<now>` is known from the start: what the clock said then, and so is
+//! whatever the stage knows.
 #![allow(dead_code, reason = "no test uses all of it")]
 #![allow(unreachable_pub, reason = "every test is a crate of its own, and this belongs to several")]
 
@@ -30,11 +32,21 @@ pub trait Stage {
     /// What the clock says.
     fn now(&self) -> Millis;
 
+    /// What else is known from the start, by name.
+    fn known(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// The client says something.
     fn say(&mut self, text: &str);
 
     /// Something happens to a symbol.
     fn happen(&mut self, symbol: &str, event: Event);
+
+    /// Something is published that is no market's.
+    fn publish(&mut self, object: &str) {
+        panic!("nobody publishes here: {object}");
+    }
 
     /// Time passes.
     fn pass(&mut self, by: Millis);
@@ -59,14 +71,21 @@ pub struct Settings {
     pub symbols: Vec<String>,
     /// Topics that the client may have.
     pub subscriptions: usize,
-    /// Messages that it may send at once; in the long run one a second.
+    /// Messages that it may send at once; in the long run one a second. With the gateways: in a minute.
     pub messages: u32,
+    /// Rooms that everybody may join.
+    pub rooms: Vec<String>,
+    /// Rooms that users may join.
+    pub user_rooms: Vec<String>,
+    /// Whether it is played in development mode.
+    pub dev: bool,
 }
 
 enum Line {
     Say(String),
     Hear(String),
     Happen(String),
+    Publish(String),
     Pass(Millis),
 }
 
@@ -87,7 +106,7 @@ impl Transcript {
 
     /// Reads a transcript.
     pub fn read(name: &str, text: &str) -> Transcript {
-        let mut settings = Settings { symbols: Vec::new(), subscriptions: 1_024, messages: 100 };
+        let mut settings = Settings::default();
         let mut lines = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             if line.is_empty() || line.starts_with('#') {
@@ -105,8 +124,9 @@ impl Transcript {
                     "> " => Line::Say(rest),
                     "< " => Line::Hear(rest),
                     "* " => Line::Happen(rest),
+                    "@ " => Line::Publish(rest),
                     "+ " => Line::Pass(rest.parse().unwrap()),
-                    _ => panic!("{name}:{number}: a line begins with one of `: > < * + #`, not {line:?}"),
+                    _ => panic!("{name}:{number}: a line begins with one of `: > < * @ + #`, not {line:?}"),
                 },
             ));
         }
@@ -118,9 +138,15 @@ impl Transcript {
         self.lines.iter().any(|(_, line)| matches!(line, Line::Pass(_)))
     }
 
+    /// Whether anything is published in it.
+    pub fn publishes(&self) -> bool {
+        self.lines.iter().any(|(_, line)| matches!(line, Line::Publish(_)))
+    }
+
     /// Plays it from begin to end.
     pub fn play(&self, stage: &mut impl Stage) {
         let mut known = Known(HashMap::from([("now".to_owned(), stage.now().to_string())]));
+        known.0.extend(stage.known().into_iter().map(|(name, value)| (name.to_owned(), value)));
         for (number, line) in &self.lines {
             let place = || format!("{}:{number}", self.name);
             match line {
@@ -131,6 +157,7 @@ impl Transcript {
                     let (symbol, event) = event(&object, stage.now());
                     stage.happen(&symbol, event);
                 }
+                Line::Publish(text) => stage.publish(&known.filled_in(text)),
                 Line::Pass(by) => stage.pass(*by),
                 Line::Hear(expected) => {
                     let heard = stage.hear().unwrap_or_else(|| panic!("{}: nothing came", place()));
@@ -144,11 +171,28 @@ impl Transcript {
     }
 }
 
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            symbols: Vec::new(),
+            subscriptions: 1_024,
+            messages: 100,
+            rooms: Vec::new(),
+            user_rooms: Vec::new(),
+            dev: false,
+        }
+    }
+}
+
 impl Settings {
     fn set(&mut self, line: &str) {
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        let list = || value.split(' ').map(str::to_owned).collect();
         match key {
-            "symbols" => self.symbols = value.split(' ').map(str::to_owned).collect(),
+            "symbols" => self.symbols = list(),
+            "rooms" => self.rooms = list(),
+            "user_rooms" => self.user_rooms = list(),
+            "dev" => self.dev = true,
             "subscriptions" => self.subscriptions = value.parse().unwrap(),
             "messages" => self.messages = value.parse().unwrap(),
             _ => panic!("no setting is called {key:?}"),

@@ -6,4 +6,4 @@ mod update;
 
 pub use command::{error, listed, pong, read, renewed, subscribed, unsubscribed};
 pub use private::{event_and_data, fill};
-pub use update::{array, bar, book, encode, ticker, trade};
+pub use update::{array, bar, book, encode, statistics, ticker, trade};

@@ -153,8 +153,15 @@ pub fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Appends a symbol's statistics.
+/// Appends a symbol's statistics and when they were so.
 pub fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
+    statistics(symbol, ticker, out);
+    json::integer_field("time", ticker.time, out);
+    out.push(b'}');
+}
+
+/// Appends a symbol's statistics; the object stays open.
+pub fn statistics(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"symbol\":");
     json::string(symbol, out);
     json::total_field("lastPrice", ticker.last_price, out);
@@ -172,8 +179,6 @@ pub fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
             json::quantity_field(quantity, standing, out);
         }
     }
-    json::integer_field("time", ticker.time, out);
-    out.push(b'}');
 }
 
 /// Appends a bar.

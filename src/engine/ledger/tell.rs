@@ -5,7 +5,9 @@ use super::{Ledger, Listeners};
 use crate::dialect::Dialect;
 use crate::ingest::fields::Fields;
 use crate::journal::{Entry, Recorded};
-use crate::market::{AccountTopic, Everyones, Millis, Part, RoomId, Scale, Topic, Update, UpdateBody};
+use crate::market::{
+    AccountTopic, Everyones, Millis, Part, RoomId, Scale, TRADING, Topic, Update, UpdateBody,
+};
 use crate::shard::{Broadcast, Class, Outlet};
 
 impl Ledger {
@@ -112,7 +114,7 @@ impl Ledger {
     fn tell_room(&mut self, now: Millis, room: RoomId, event: &str, data: &str, out: &mut impl Outlet) {
         let Some(name) = self.rooms.name(room).cloned() else { return };
         let body = UpdateBody::Passing { event, data, user: None };
-        if &*name == "trading" {
+        if &*name == TRADING {
             // The room of that name is the topic of that name.
             return self.send_unkept(AccountTopic::Fills, now, body, out);
         }

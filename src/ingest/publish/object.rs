@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Rejection, market};
 use crate::ingest::fields::Fields;
-use crate::market::{BookChange, Millis, OfficialTicker, SymbolId, Trade};
+use crate::market::{BookChange, Millis, OfficialTicker, RESERVED_EVENTS, SymbolId, Trade};
 
 /// An object that was understood.
 #[derive(Debug)]
@@ -114,12 +114,12 @@ impl Object {
             }
             None if fields.raw("room").is_some() => Kind::Room {
                 room: string(&fields, "room")?,
-                event: string(&fields, "event")?,
+                event: event(&fields)?,
                 data: fields.raw("data").unwrap_or("null").into(),
             },
             None if fields.raw("userId").is_some() => Kind::User {
                 user: user(&fields)?.ok_or_else(|| Rejection::field("userId", USER))?,
-                event: string(&fields, "event")?,
+                event: event(&fields)?,
                 data: fields.raw("data").unwrap_or("null").into(),
             },
             None => {
@@ -180,6 +180,17 @@ fn string(fields: &Fields<'_>, name: &str) -> Result<String, Rejection> {
     let text: Option<String> = fields.raw(name).and_then(|raw| serde_json::from_str(raw).ok());
     let fits = text.filter(|text| !text.is_empty() && text.len() <= MOST_NAME);
     fits.ok_or_else(|| Rejection::field(name, "a text of 1 to 256 bytes"))
+}
+
+/// What a publisher calls something that is passed on as it is.
+fn event(fields: &Fields<'_>) -> Result<String, Rejection> {
+    let event = string(fields, "event")?;
+    match RESERVED_EVENTS.contains(&&*event) {
+        true => {
+            Err(Rejection::field("event", "another name: Socket.IO's clients keep this one to themselves"))
+        }
+        false => Ok(event),
+    }
 }
 
 const USER: &str = "the user: a text of 1 to 256 bytes";

@@ -87,6 +87,10 @@ fn rooms_and_users_get_any_data_untouched() {
     let user = read(r#"{"userId":"ann","event":"hello"}"#).unwrap();
     assert!(matches!(user.kind, Kind::User { user, data, .. } if &*user == "ann" && &*data == "null"));
     refused(r#"{"room":"news","data":1}"#, "BAD_FIELD", "event");
+    for own in crate::market::RESERVED_EVENTS {
+        refused(&format!(r#"{{"room":"news","event":"{own}"}}"#), "BAD_FIELD", "event");
+        refused(&format!(r#"{{"userId":"ann","event":"{own}"}}"#), "BAD_FIELD", "event");
+    }
 }
 
 #[test]

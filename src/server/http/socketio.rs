@@ -40,6 +40,7 @@ impl SocketIo {
         let gateway = Arc::new(Gateway {
             symbols: engine.symbols().clone(),
             accounts,
+            rooms: engine.rooms().clone(),
             tokens,
             presence: Arc::default(),
             limits: GatewayLimits {

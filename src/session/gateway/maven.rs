@@ -5,7 +5,7 @@ use super::{Door, Fault, ends, unauthorized, window};
 use crate::auth::Grant;
 use crate::dialect::{Channel, Dialect, maven};
 use crate::encode::json;
-use crate::market::{AccountTopic, Depth, Interval, Millis, Part, Speed, Topic};
+use crate::market::{AccountTopic, Depth, Interval, Millis, Part, Speed, TRADING, Topic};
 use crate::session::socketio::{AckId, Event, Namespace, Outlet, Refusal};
 use crate::session::window::RollingWindow;
 
@@ -47,12 +47,12 @@ impl Maven {
     fn subscribe(&self, now: Millis, event: &Event<'_>, out: &mut Outlet<'_>) -> Result<(), Fault> {
         let asked = Asked::read(event)?;
         let (channel, name) = self.find(event, &asked)?;
-        let (topics, most) = (out.topics(), self.door.shared.limits.subscriptions);
-        if !topics.contains(channel) && topics.len() >= most {
-            let message = format!("a connection has at most {most} subscriptions: end some");
-            return Err(Fault::new("TOO_MANY_SUBSCRIPTIONS", message));
+        // A book that is told in another way from now on takes no more room than it did.
+        let other = other_books(channel).filter(|other| out.topics().contains(*other));
+        if other.is_none() && !out.topics().contains(channel) {
+            self.door.has_room_for(1, out)?;
         }
-        if let Some(other) = other_books(channel) {
+        if let Some(other) = other {
             out.unsubscribe(other);
         }
         self.answer("subscribed", now, channel, name, event.ack, out);
@@ -82,6 +82,7 @@ impl Maven {
         }
         let user = grant.user().clone();
         self.grant = Some(grant);
+        self.join_own(out);
         tell("authenticated", event.ack, out, |out| {
             out.extend_from_slice(b"{\"userId\":");
             json::string(&user, out);
@@ -89,6 +90,13 @@ impl Maven {
             out.push(b'}');
         });
         Ok(())
+    }
+
+    /// The room of what publishers send to the user, where there is a user.
+    fn join_own(&self, out: &mut Outlet<'_>) {
+        let Some(grant) = &self.grant else { return };
+        let account = self.door.shared.accounts.id(grant.user());
+        out.subscribe(Dialect::Maven.of(Topic::Account(AccountTopic::Own { account, part: Part::User })));
     }
 
     /// What is asked for, and what the client calls it.
@@ -113,9 +121,14 @@ impl Maven {
                 ));
             }
             _ => {
-                let name = repeated(name);
-                let message = format!("no channel {name:?}: there are ticker, orderbook, trades and klines");
-                return Err(Fault::new("UNKNOWN_TOPIC", message));
+                // What is broadcast to that room is the other gateway's.
+                let room = self.door.room(name, self.grant.as_ref()).filter(|_| name != TRADING);
+                return room.unwrap_or_else(|| {
+                    let name = repeated(name);
+                    let message =
+                        format!("no channel {name:?}: there are ticker, orderbook, trades and klines");
+                    Err(Fault::new("UNKNOWN_TOPIC", message))
+                });
             }
         };
         let found = self.door.shared.symbols.with(|table| table.id(symbol));
@@ -172,8 +185,7 @@ impl Maven {
     ) {
         let table = self.door.shared.symbols.table();
         let symbol = channel.topic.symbol().and_then(|id| table.name(id));
-        let mut room = Vec::new();
-        maven::write_room(channel.topic, symbol.map_or("", |symbol| symbol), self.user(), &mut room);
+        let room = self.name(channel.topic);
         tell(name, ack, out, |out| {
             out.extend_from_slice(b"{\"channel\":");
             json::string(asked, out);
@@ -188,7 +200,7 @@ impl Maven {
                 json::string(interval.name(), out);
             }
             json::key("room", out);
-            json::string(&String::from_utf8_lossy(&room), out);
+            json::string(&room, out);
             json::integer_field("timestamp", now, out);
             out.push(b'}');
         });
@@ -212,6 +224,7 @@ impl Namespace for Maven {
             json::integer_field("timestamp", now, out);
             out.push(b'}');
         });
+        self.join_own(out);
         Ok(())
     }
 
@@ -230,27 +243,26 @@ impl Namespace for Maven {
             return;
         }
         self.grant = None;
-        leave_private(Dialect::Maven, out);
+        self.door.leave_private(Dialect::Maven, out);
         let message = "the token has expired: the private channels are left, send auth with a fresh one";
         refuse(now, &Fault::new("TOKEN_EXPIRED", message), None, out);
     }
 
     fn name(&self, topic: Topic) -> String {
         let table = self.door.shared.symbols.table();
-        let symbol = topic.symbol().and_then(|id| table.name(id)).map_or("", |name| name);
+        let rooms = &self.door.shared.rooms;
+        let name = match topic {
+            Topic::Room(room) => rooms.name(room),
+            Topic::Account(_) => None,
+            Topic::Book { .. }
+            | Topic::Ticker { .. }
+            | Topic::Tickers
+            | Topic::Trades { .. }
+            | Topic::Kline { .. } => topic.symbol().and_then(|id| table.name(id)),
+        };
         let mut room = Vec::new();
-        maven::write_room(topic, symbol, self.user(), &mut room);
+        maven::write_room(topic, name.map_or("", |name| name), self.user(), &mut room);
         String::from_utf8_lossy(&room).into_owned()
-    }
-}
-
-/// Ends all subscriptions that a token was needed for.
-pub(super) fn leave_private(dialect: Dialect, out: &mut Outlet<'_>) {
-    let is_private = |channel: &Channel| {
-        channel.dialect == dialect && matches!(channel.topic, Topic::Account(AccountTopic::Own { .. }))
-    };
-    for channel in out.topics().in_order().into_iter().filter(is_private) {
-        out.unsubscribe(channel);
     }
 }
 

@@ -13,7 +13,10 @@ use super::socketio::scan::members;
 use super::socketio::{Namespace, Refusal, Service};
 use super::window::RollingWindow;
 use crate::auth::{Grant, Tokens};
-use crate::market::{Accounts, Millis, Symbols};
+use crate::dialect::tradewithai::EVERYBODY;
+use crate::dialect::{Channel, Dialect};
+use crate::market::{AccountTopic, Accounts, Audience, Millis, Part, Rooms, Symbols, Topic};
+use crate::session::socketio::Outlet;
 
 /// What all clients of the gateways share.
 pub struct Gateway {
@@ -21,6 +24,8 @@ pub struct Gateway {
     pub symbols: Arc<Symbols>,
     /// The numbers of users.
     pub accounts: Arc<Accounts>,
+    /// What publishers may broadcast to.
+    pub rooms: Arc<Rooms>,
     /// What tokens are checked against.
     pub tokens: Arc<Tokens>,
     /// TradeWithAI's clients.
@@ -93,6 +98,57 @@ impl Door {
             crate::auth::audit::token_refused("socket.io", "/socket.io/", refused);
             unauthorized(&refused.to_string())
         })
+    }
+}
+
+impl Door {
+    /// The declared room of this name; `None` where there is none.
+    fn room(&self, name: &str, grant: Option<&Grant>) -> Option<Result<Topic, Fault>> {
+        let (room, audience) = self.shared.rooms.find(name)?;
+        Some(match audience {
+            Audience::Users if grant.is_none() => {
+                Err(Fault::new("UNAUTHORIZED", "this room needs a connection with a token"))
+            }
+            Audience::Users | Audience::Public => Ok(Topic::Room(room)),
+        })
+    }
+
+    /// Whether a client may be in a room under a token alone.
+    fn is_for_users(&self, topic: Topic) -> bool {
+        match topic {
+            Topic::Account(AccountTopic::Own { .. } | AccountTopic::Everyones(_)) => true,
+            Topic::Room(room) => self.shared.rooms.audience(room) == Some(Audience::Users),
+            Topic::Account(AccountTopic::Fills)
+            | Topic::Book { .. }
+            | Topic::Ticker { .. }
+            | Topic::Tickers
+            | Topic::Trades { .. }
+            | Topic::Kline { .. } => false,
+        }
+    }
+
+    /// Ends all subscriptions in these words that a token was needed for.
+    fn leave_private(&self, words: Dialect, out: &mut Outlet<'_>) {
+        let is_private = |channel: &Channel| channel.dialect == words && self.is_for_users(channel.topic);
+        for channel in out.topics().in_order().into_iter().filter(is_private) {
+            out.unsubscribe(channel);
+        }
+    }
+
+    /// Refuses a client that would have more subscriptions than it may with so many new ones. Those that
+    /// it has without having asked do not count.
+    fn has_room_for(&self, new: usize, out: &Outlet<'_>) -> Result<(), Fault> {
+        let own = |Channel { topic, dialect }: Channel| {
+            topic == EVERYBODY
+                || matches!(topic, Topic::Account(AccountTopic::Own { part, .. })
+                    if dialect == Dialect::TradeWithAi || part == Part::User)
+        };
+        let most = self.shared.limits.subscriptions;
+        if out.topics().iter().filter(|(channel, _)| !own(*channel)).count() + new <= most {
+            return Ok(());
+        }
+        let message = format!("a connection has at most {most} subscriptions: end some");
+        Err(Fault::new("TOO_MANY_SUBSCRIPTIONS", message))
     }
 }
 

@@ -1,14 +1,13 @@
 //! The namespace `/`, as TradeWithAI's clients use it.
 
 use super::asked::{Asked, repeated};
-use super::maven::leave_private;
 use super::{Client, Door, Fault, ends, unauthorized, window};
 use crate::auth::Grant;
 use crate::dialect::Dialect;
 use crate::dialect::tradewithai::EVERYBODY;
 use crate::encode::json;
 use crate::encode::time::rfc3339;
-use crate::market::{AccountTopic, Depth, Interval, Millis, Part, Speed, SymbolId, Topic};
+use crate::market::{AccountTopic, Audience, Depth, Interval, Millis, Part, Speed, SymbolId, TRADING, Topic};
 use crate::session::socketio::{AckId, Event, Namespace, Outlet, Refusal};
 use crate::session::window::RollingWindow;
 
@@ -68,69 +67,59 @@ impl TradeWithAi {
 
     fn subscribe(&mut self, now: Millis, event: &Event<'_>, out: &mut Outlet<'_>) -> Result<(), Fault> {
         let asked = Asked::read(event)?;
-        let channel = asked.channel()?;
-        let symbols = asked.symbols.as_deref().unwrap_or_default();
-        let mut joins = Vec::new();
-        let mut names = Vec::new();
-        match channel {
-            "trading" => joins.push(Topic::Account(AccountTopic::Fills)),
-            // The answers of models come to all of a user's sessions, asked for or not.
-            "llm" => {}
-            "market-data" if symbols.is_empty() => joins.push(Topic::Tickers),
-            "market-data" => {
-                let interval = interval(&asked)?;
-                for (name, symbol) in self.known(now, symbols, event.ack, out)? {
-                    self.let_go_of_bars(symbol, interval, out);
-                    joins.extend(topics(symbol, interval));
-                    names.push(name);
-                }
-            }
-            _ => return Err(unknown(channel)),
-        }
-        let new =
-            joins.iter().filter(|topic| !out.topics().contains(Dialect::TradeWithAi.of(**topic))).count();
-        let most = self.door.shared.limits.subscriptions;
-        if out.topics().len() + new > most {
-            let message = format!("a connection has at most {most} subscriptions: end some");
-            return Err(Fault::new("TOO_MANY_SUBSCRIPTIONS", message));
-        }
-        for name in listed(channel, &names) {
+        let interval = interval(&asked)?;
+        let wanted = self.wanted(now, &asked, out)?;
+        let of_symbols = wanted.symbols.iter().flat_map(|symbol| topics(*symbol, interval));
+        let joins: Vec<Topic> = wanted.topic.into_iter().chain(of_symbols).collect();
+        let is_new = |topic: &&Topic| !out.topics().contains(Dialect::TradeWithAi.of(**topic));
+        self.door.has_room_for(joins.iter().filter(is_new).count(), out)?;
+        wanted.symbols.iter().for_each(|symbol| self.let_go_of_bars(*symbol, interval, out));
+        for name in listed(wanted.channel, &wanted.names) {
             if !self.subscriptions.contains(&name) {
                 self.subscriptions.push(name);
             }
         }
-        self.answer("subscribed", now, channel, &names, event.ack, out);
+        self.answer("subscribed", now, &wanted, event.ack, out);
         joins.into_iter().for_each(|topic| _ = out.subscribe(Dialect::TradeWithAi.of(topic)));
         Ok(())
     }
 
     fn unsubscribe(&mut self, now: Millis, event: &Event<'_>, out: &mut Outlet<'_>) -> Result<(), Fault> {
         let asked = Asked::read(event)?;
-        let channel = asked.channel()?;
-        let symbols = asked.symbols.as_deref().unwrap_or_default();
-        let mut leaves = Vec::new();
-        let mut names = Vec::new();
-        match channel {
-            "trading" => leaves.push(Topic::Account(AccountTopic::Fills)),
-            "llm" => {}
-            "market-data" if symbols.is_empty() => leaves.push(Topic::Tickers),
-            "market-data" => {
-                for (name, symbol) in self.known(now, symbols, event.ack, out)? {
-                    let held = self.intervals.iter().position(|(held, _)| *held == symbol);
-                    if let Some(at) = held {
-                        let (_, interval) = self.intervals.remove(at);
-                        leaves.extend(topics(symbol, interval));
-                    }
-                    names.push(name);
-                }
+        let wanted = self.wanted(now, &asked, out)?;
+        let mut leaves: Vec<Topic> = wanted.topic.into_iter().collect();
+        for symbol in &wanted.symbols {
+            if let Some(at) = self.intervals.iter().position(|(held, _)| held == symbol) {
+                let (_, interval) = self.intervals.remove(at);
+                leaves.extend(topics(*symbol, interval));
             }
-            _ => return Err(unknown(channel)),
         }
-        let gone = listed(channel, &names);
+        let gone = listed(wanted.channel, &wanted.names);
         self.subscriptions.retain(|name| !gone.contains(name));
         leaves.into_iter().for_each(|topic| _ = out.unsubscribe(Dialect::TradeWithAi.of(topic)));
-        self.answer("unsubscribed", now, channel, &names, event.ack, out);
+        self.answer("unsubscribed", now, &wanted, event.ack, out);
         Ok(())
+    }
+
+    /// What a client asks to hear, or to hear no more.
+    fn wanted<'a>(&self, now: Millis, asked: &'a Asked, out: &mut Outlet<'_>) -> Result<Wanted<'a>, Fault> {
+        let channel = asked.channel()?;
+        let symbols = asked.symbols.as_deref().unwrap_or_default();
+        let topic = match channel {
+            "trading" => Some(Topic::Account(AccountTopic::Fills)),
+            // The answers of models come to all of a user's sessions, asked for or not.
+            "llm" => None,
+            "market-data" if symbols.is_empty() => Some(Topic::Tickers),
+            "market-data" => {
+                let (names, symbols) = self.known(now, symbols, out)?.into_iter().unzip();
+                return Ok(Wanted { channel, topic: None, names, symbols });
+            }
+            _ => {
+                let room = self.door.room(channel, self.grant.as_ref());
+                Some(room.unwrap_or_else(|| Err(unknown(channel)))?)
+            }
+        };
+        Ok(Wanted { channel, topic, names: Vec::new(), symbols: Vec::new() })
     }
 
     /// The symbols that there are of those asked for. The others are told one by one, and spoil
@@ -139,7 +128,6 @@ impl TradeWithAi {
         &self,
         now: Millis,
         symbols: &[String],
-        ack: Option<AckId>,
         out: &mut Outlet<'_>,
     ) -> Result<Vec<(String, SymbolId)>, Fault> {
         let table = self.door.shared.symbols.table();
@@ -160,7 +148,6 @@ impl TradeWithAi {
             faults.iter().for_each(|fault| refuse(now, fault, None, out));
             return Err(last);
         }
-        let _ = ack;
         faults.iter().for_each(|fault| refuse(now, fault, None, out));
         Ok(known)
     }
@@ -177,25 +164,18 @@ impl TradeWithAi {
         }
     }
 
-    fn answer(
-        &self,
-        name: &str,
-        now: Millis,
-        channel: &str,
-        symbols: &[String],
-        ack: Option<AckId>,
-        out: &mut Outlet<'_>,
-    ) {
+    fn answer(&self, name: &str, now: Millis, wanted: &Wanted<'_>, ack: Option<AckId>, out: &mut Outlet<'_>) {
         self.door.shared.presence.subscribed(&self.sid, &self.subscriptions);
-        let room = match symbols {
-            [] => channel.to_owned(),
-            symbols => format!("{channel}:{}", symbols.join(",")),
+        let Wanted { channel, names, .. } = wanted;
+        let room = match &names[..] {
+            [] => (*channel).to_owned(),
+            names => format!("{channel}:{}", names.join(",")),
         };
         tell(name, now, ack, out, |out| {
             json::key("channel", out);
             json::string(channel, out);
             json::key("symbols", out);
-            texts(symbols, out);
+            texts(names, out);
             json::key("room", out);
             json::string(&room, out);
         });
@@ -276,20 +256,42 @@ impl Namespace for TradeWithAi {
         }
         if ends(self.grant.as_ref()).is_some_and(|ends| ends <= now) {
             self.grant = None;
-            leave_private(Dialect::TradeWithAi, out);
+            self.door.leave_private(Dialect::TradeWithAi, out);
+            let rooms = &self.door.shared.rooms;
+            let is_public = |name: &String| rooms.find(name).is_none_or(|(_, of)| of == Audience::Public);
+            self.subscriptions.retain(is_public);
+            self.door.shared.presence.subscribed(&self.sid, &self.subscriptions);
             let message = "the token has expired: the user's room is left, send auth with a fresh one";
             refuse(now, &Fault::new("TOKEN_EXPIRED", message), None, out);
         }
     }
 
     fn name(&self, topic: Topic) -> String {
-        let table = self.door.shared.symbols.table();
-        match topic.symbol().and_then(|id| table.name(id)) {
-            Some(symbol) => format!("market-data:{symbol}"),
-            None if topic == Topic::Tickers => "market-data".to_owned(),
-            None => "user".to_owned(),
+        let shared = &self.door.shared;
+        match topic {
+            Topic::Tickers => "market-data".to_owned(),
+            Topic::Room(room) => shared.rooms.name(room).map_or_else(String::new, |name| (**name).to_owned()),
+            Topic::Account(AccountTopic::Fills) => TRADING.to_owned(),
+            Topic::Account(AccountTopic::Own { .. } | AccountTopic::Everyones(_)) => "user".to_owned(),
+            Topic::Ticker { symbol, .. }
+            | Topic::Book { symbol, .. }
+            | Topic::Trades { symbol }
+            | Topic::Kline { symbol, .. } => {
+                let table = shared.symbols.table();
+                format!("market-data:{}", table.name(symbol).map_or("", |name| name))
+            }
         }
     }
+}
+
+/// What is asked for, read.
+struct Wanted<'a> {
+    channel: &'a str,
+    /// What it is but for symbols, where there is anything.
+    topic: Option<Topic>,
+    /// The symbols, as the client calls them.
+    names: Vec<String>,
+    symbols: Vec<SymbolId>,
 }
 
 /// What a subscription to a symbol consists of.

@@ -176,8 +176,7 @@ pub fn head(kind: Kind, attachments: usize, namespace: &str, out: &mut Vec<u8>) 
 
 /// Names of events that mean something to the library itself: no client may send one, and none of
 /// them stands a server's.
-pub const RESERVED: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+pub use crate::market::RESERVED_EVENTS as RESERVED;
 
 /// Attachments of one packet.
 pub const MOST_ATTACHMENTS: usize = 10;
