@@ -34,7 +34,7 @@ impl Maker {
                 self.decimals += 1;
                 self.delta(now, random)
             }
-            0..600 => self.delta(now, random),
+            8..600 => self.delta(now, random),
             _ => self.trade(now, random),
         }
     }
