@@ -55,8 +55,9 @@ impl Worker {
     pub(super) async fn reply(&self, connection: &Connection, frame: &Frame) {
         while connection.is_full() {
             tokio::select! {
+                biased;
                 ready = connection.writable() => {
-                    connection.blocked.set(false);
+                    connection.unblock();
                     match ready {
                         Ok(()) => connection.flush(self.now()),
                         Err(error) => connection.end(&SessionEnd::Io(error), self.now()),

@@ -73,6 +73,12 @@ impl Audiences {
         true
     }
 
+    /// Whether there is no audience, nor a trace of one.
+    #[cfg(test)]
+    pub(super) fn are_none(&self) -> bool {
+        self.by_key.is_empty() && self.by_channel.is_empty() && self.free.len() == self.all.len()
+    }
+
     pub(super) fn get_mut(&mut self, id: AudienceId) -> &mut Audience {
         &mut self.all[id.0 as usize]
     }

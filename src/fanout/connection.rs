@@ -1,26 +1,27 @@
 //! One connection: its socket, what waits for it, and its conversation.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
-use std::os::fd::AsFd;
+mod hear;
+mod write;
 
-use tokio::net::TcpStream;
+use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
+use std::io;
+
 use tokio::sync::Notify;
 
+use self::write::Front;
 use super::audience::Seat;
 use super::mailbox::Mailbox;
+use super::socket::Socket;
 use super::{Outbox, Pushed, WorkerConfig};
 use crate::encode::Frame;
 use crate::market::Millis;
-use crate::session::websocket::{Compression, Message, Reader, Violation};
-use crate::session::{Action, Closing, Conversation, ConversationKind, Said, SessionEnd, Subscriptions};
+use crate::session::websocket::{Compression, Reader};
+use crate::session::{Action, Closing, Conversation, ConversationKind, SessionEnd, Subscriptions};
 
 /// One client's connection. Belongs to one worker's thread; nobody else touches it.
 pub(super) struct Connection {
     pub(super) id: u64,
-    /// Its WebSocket. A session that began with polling has none until it has moved to one.
-    pub(super) stream: OnceCell<TcpStream>,
+    front: Front,
     /// What it speaks.
     pub(super) kind: ConversationKind,
     /// How messages go to it and come from it.
@@ -31,19 +32,19 @@ pub(super) struct Connection {
     pub(super) seat: Cell<Option<Seat>>,
     /// Something changed that its task has to see to.
     pub(super) wake: Notify,
-    pub(super) blocked: Cell<bool>,
+    blocked: Cell<bool>,
     /// Whether it stands in the worker's list of connections to flush.
     pub(super) dirty: Cell<bool>,
     /// Whether its topics changed since it was seated.
     pub(super) unsettled: Cell<bool>,
     pub(super) conversation: RefCell<Box<dyn Conversation>>,
-    pub(super) outbox: RefCell<Outbox>,
+    outbox: RefCell<Outbox>,
     /// Whether it ends because it was too slow.
     pub(super) too_slow: Cell<bool>,
     pub(super) reader: RefCell<Reader>,
-    pub(super) closing: Cell<Closing>,
+    closing: Cell<Closing>,
     /// How many topics wait for what they missed.
-    pub(super) behind: Cell<usize>,
+    behind: Cell<usize>,
     over: Cell<bool>,
     /// Whether our half of the socket was ended.
     ended: Cell<bool>,
@@ -51,7 +52,6 @@ pub(super) struct Connection {
     pinged: Cell<bool>,
     /// Whether its conversation asks by itself whether the client is there.
     has_heartbeat: bool,
-    pub(super) progress: Cell<Millis>,
     /// When the conversation was last said to be due; [`Millis::MAX`] is never.
     pub(super) due: Cell<Millis>,
     /// Whether that time has come.
@@ -66,7 +66,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(
         id: u64,
-        socket: Option<(TcpStream, Compression)>,
+        socket: Option<(Socket, Compression)>,
         conversation: Box<dyn Conversation>,
         mailbox: Option<Mailbox>,
         config: &WorkerConfig,
@@ -75,10 +75,12 @@ impl Connection {
     ) -> Connection {
         let (stream, compression) = socket.unzip();
         let compression = compression.unwrap_or_default();
+        let stream = stream.map(OnceCell::from).unwrap_or_default();
+        let front = Front { stream, progress: Cell::new(now), keeps_up: Cell::new(false) };
         let message_bytes = conversation.most_bytes().unwrap_or(config.message_bytes);
         Connection {
             id,
-            stream: stream.map(OnceCell::from).unwrap_or_default(),
+            front,
             kind: conversation.kind(),
             compression,
             mailbox: mailbox.map(Box::new),
@@ -99,7 +101,6 @@ impl Connection {
             ended: Cell::new(false),
             heard: Cell::new(now),
             pinged: Cell::new(false),
-            progress: Cell::new(now),
             due: Cell::new(Millis::MAX),
             is_due: Cell::new(false),
             limit: config.outbox_bytes,
@@ -108,40 +109,62 @@ impl Connection {
         }
     }
 
-    /// Whether the bytes of a round can go straight to its socket: nothing waits before them, and
-    /// it wants all of them.
+    /// Its WebSocket, where it has one.
     #[inline]
-    pub(super) fn keeps_up(&self) -> bool {
-        !self.blocked.get()
-            && self.stream.get().is_some()
-            && self.behind.get() == 0
-            && self.closing.get() == Closing::Open
-            && self.outbox.borrow().is_empty()
+    pub(super) fn stream(&self) -> Option<&Socket> {
+        self.front.stream.get()
     }
 
-    /// Writes the bytes of a round without a copy, and says how many the socket took. What it did
-    /// not take is the caller's to [`Connection::keep`].
-    #[inline]
-    pub(super) fn write(&self, bytes: &[u8], now: Millis) -> usize {
-        let Some(stream) = self.stream.get() else { return 0 };
-        match stream.try_write(bytes) {
-            Ok(written) => {
-                self.progress.set(now);
-                if written < bytes.len() {
-                    self.block();
-                }
-                written
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.block();
-                0
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-            Err(_) => {
-                self.finish();
-                bytes.len()
-            }
-        }
+    /// The session has moved to a WebSocket.
+    pub(super) fn move_to(&self, stream: Socket) {
+        let is_new = self.front.stream.set(stream).is_ok();
+        debug_assert!(is_new, "a session moves once");
+    }
+
+    /// What waits for the socket.
+    pub(super) fn outbox(&self) -> Ref<'_, Outbox> {
+        self.outbox.borrow()
+    }
+
+    /// The same, to put something into it or to take something out.
+    pub(super) fn outbox_mut(&self) -> RefMut<'_, Outbox> {
+        self.front.keeps_up.set(false);
+        self.outbox.borrow_mut()
+    }
+
+    /// Where its end stands.
+    pub(super) fn closing(&self) -> Closing {
+        self.closing.get()
+    }
+
+    pub(super) fn set_closing(&self, closing: Closing) {
+        self.front.keeps_up.set(false);
+        self.closing.set(closing);
+    }
+
+    /// How many of its topics wait for what they missed.
+    pub(super) fn behind(&self) -> usize {
+        self.behind.get()
+    }
+
+    pub(super) fn set_behind(&self, behind: usize) {
+        self.front.keeps_up.set(false);
+        self.behind.set(behind);
+    }
+
+    /// The socket has taken something.
+    pub(super) fn note_progress(&self, now: Millis) {
+        self.front.progress.set(now);
+    }
+
+    /// Whether the socket was full when it was last written to.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.get()
+    }
+
+    /// It takes something again.
+    pub(super) fn unblock(&self) {
+        self.blocked.set(false);
     }
 
     /// Puts an answer into the outbox.
@@ -149,53 +172,15 @@ impl Connection {
         if self.closing.get() != Closing::Open {
             return Ok(());
         }
-        match self.outbox.borrow_mut().push_within(self.compression.bytes(frame), self.most_answers()) {
+        match self.outbox_mut().push_within(self.compression.bytes(frame), self.most_answers()) {
             Pushed::Queued => Ok(()),
             Pushed::Full => Err(SessionEnd::TooSlow { topic: "answers".to_owned() }),
         }
     }
 
-    /// Writes what waits, as far as the socket takes it, in as few calls as can be.
-    pub(super) fn flush(&self, now: Millis) {
-        match (self.stream.get(), &self.mailbox) {
-            (Some(stream), _) => self.flush_to(stream, now),
-            (None, Some(mailbox)) => self.flush_mailbox(mailbox, now),
-            (None, None) => {}
-        }
-        if self.behind.get() > 0 && self.outbox.borrow().has_caught_up() {
-            self.wake.notify_one();
-        }
-    }
-
-    fn flush_to(&self, stream: &TcpStream, now: Millis) {
-        let mut outbox = self.outbox.borrow_mut();
-        while !outbox.is_empty() && !self.blocked.get() {
-            let written = match outbox.only() {
-                Some(bytes) => stream.try_write(bytes),
-                None => {
-                    let mut slices = [IoSlice::new(&[]); SLICES];
-                    let filled = outbox.fill(&mut slices);
-                    stream.try_write_vectored(&slices[..filled])
-                }
-            };
-            match written {
-                Ok(written) => {
-                    outbox.advance(written);
-                    self.progress.set(now);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.block(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return self.finish(),
-            }
-        }
-        if outbox.is_empty() && matches!(self.closing.get(), Closing::Done { .. }) {
-            self.end_our_half(stream);
-        }
-    }
-
     /// Waits until the socket has something to read; for ever where there is none yet.
     pub(super) async fn readable(&self) -> io::Result<()> {
-        match self.stream.get() {
+        match self.stream() {
             Some(stream) => stream.readable().await,
             None => std::future::pending().await,
         }
@@ -203,7 +188,7 @@ impl Connection {
 
     /// Waits until the socket takes something again.
     pub(super) async fn writable(&self) -> io::Result<()> {
-        match self.stream.get() {
+        match self.stream() {
             Some(stream) => stream.writable().await,
             None => std::future::pending().await,
         }
@@ -231,69 +216,9 @@ impl Connection {
         Some(due)
     }
 
-    /// Reads what has come, and says what is to be done about it.
-    pub(super) fn read(
-        &self,
-        now: Millis,
-        scratch: &mut [u8],
-        actions: &mut Vec<Action>,
-    ) -> Result<(), SessionEnd> {
-        let Some(stream) = self.stream.get() else { return Ok(()) };
-        for _ in 0..READS_A_TURN {
-            match stream.try_read(scratch) {
-                Ok(0) => return Err(SessionEnd::PeerLeft),
-                Ok(length) => self.take(now, &mut scratch[..length], actions)?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(SessionEnd::Io(error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes bytes in that were read from the socket.
-    pub(super) fn take(
-        &self,
-        now: Millis,
-        bytes: &mut [u8],
-        actions: &mut Vec<Action>,
-    ) -> Result<(), SessionEnd> {
-        self.heard.set(now);
-        self.pinged.set(false);
-        let open = self.closing.get() == Closing::Open;
-        let answers = open && self.stream.get().is_some();
-        let (mut pings, mut pong, mut closed) = (0, None, None);
-        let mut conversation = self.conversation.borrow_mut();
-        let mut topics = self.subscriptions.borrow_mut();
-        let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| {
-            let said = match message {
-                Message::Text(text) => Said::Text(text),
-                Message::Binary(bytes) => Said::Binary(bytes),
-                // Of a flood only the last is answered, which is enough (RFC 6455, section 5.5.3).
-                Message::Ping(payload) if answers => {
-                    pings += 1;
-                    match pings <= PONGS_A_READ {
-                        true => actions.push(Action::Reply(Frame::pong(payload))),
-                        false => pong = Some(Frame::pong(payload)),
-                    }
-                    return;
-                }
-                Message::Close { code, .. } => return closed = Some(code),
-                Message::Ping(_) | Message::Pong(_) => return,
-            };
-            if open && !self.is_for_the_move(said) {
-                conversation.receive(now, said, &mut topics, actions);
-            }
-        });
-        drop((conversation, topics));
-        actions.extend(pong.map(Action::Reply));
-        fed.map_err(SessionEnd::Violation)?;
-        closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))
-    }
-
     /// Ends the session: the peer is told, as far as it can hear, and the socket goes.
     pub(super) fn end(&self, end: &SessionEnd, now: Millis) {
-        if let (None, Some(mailbox)) = (self.stream.get(), &self.mailbox) {
+        if let (None, Some(mailbox)) = (self.stream(), &self.mailbox) {
             return self.end_polling(mailbox, end, now);
         }
         let mut closing = self.closing.get();
@@ -310,17 +235,17 @@ impl Connection {
             | SessionEnd::Failed
             | SessionEnd::Io(_) => closing.end(end, now),
         };
-        self.closing.set(closing);
+        self.set_closing(closing);
         if matches!(end, SessionEnd::PeerLeft | SessionEnd::Io(_)) {
             self.finish();
         }
         if matches!(end, SessionEnd::TooSlow { .. }) {
             self.too_slow.set(true);
             // It is to learn of this soon, and gets what it missed when it comes back.
-            self.outbox.borrow_mut().drop_unbegun();
+            self.outbox_mut().drop_unbegun();
         }
         if let Some(frame) = frame {
-            let pushed = self.outbox.borrow_mut().push_within(frame.bytes().clone(), usize::MAX);
+            let pushed = self.outbox_mut().push_within(frame.bytes().clone(), usize::MAX);
             debug_assert_eq!(pushed, Pushed::Queued);
         }
         self.flush(now);
@@ -333,7 +258,9 @@ impl Connection {
             Some(until) if now < until => return,
             // The close frame itself still waits: who is too slow is the last to take it, and has as
             // long for it as for anything else.
-            Some(_) if !self.outbox.borrow().is_empty() && now - self.progress.get() <= config.stalled => {
+            Some(_)
+                if !self.outbox.borrow().is_empty() && now - self.front.progress.get() <= config.stalled =>
+            {
                 return;
             }
             Some(_) => return self.finish(),
@@ -345,7 +272,7 @@ impl Connection {
         let is_gone = if nothing_waits {
             self.pinged.get() && silent > config.ping + config.pong_timeout
         } else {
-            now - self.progress.get() > config.stalled
+            now - self.front.progress.get() > config.stalled
         };
         if is_gone {
             self.end(&SessionEnd::Silent, now);
@@ -367,33 +294,8 @@ impl Connection {
         self.closing.get() == Closing::Open && !self.over.get()
     }
 
-    /// All is said: the peer sees the end of the stream, and ends its half.
-    fn end_our_half(&self, stream: &TcpStream) {
-        if self.ended.replace(true) {
-            return;
-        }
-        let socket = stream.as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
-        if socket.and_then(|socket| socket.shutdown(Shutdown::Write)).is_err() {
-            self.finish();
-        }
-    }
-
-    fn block(&self) {
-        self.blocked.set(true);
-        self.wake.notify_one();
-    }
-
     pub(super) fn finish(&self) {
         self.over.set(true);
         self.wake.notify_one();
     }
 }
-
-/// Frames that one call writes: a longer list costs more than a second call.
-const SLICES: usize = 64;
-
-/// Pings of one read that are answered one by one.
-const PONGS_A_READ: usize = 64;
-
-/// A client that sends without end must not keep the others of its worker waiting.
-const READS_A_TURN: usize = 4;

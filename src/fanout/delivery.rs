@@ -15,7 +15,7 @@ use crate::shard::{Broadcast, Class, Joined};
 impl Connection {
     /// Whether an answer has to wait: as much waits for the socket already as may.
     pub(super) fn is_full(&self) -> bool {
-        self.is_open() && self.stream.get().is_some() && self.outbox.borrow().len() >= self.most_answers()
+        self.is_open() && self.stream().is_some() && self.outbox().len() >= self.most_answers()
     }
 
     /// How much may wait before an answer does.
@@ -25,12 +25,12 @@ impl Connection {
 
     /// Keeps the rest of a frame of which the socket took `written` bytes.
     pub(super) fn keep(&self, frame: &Frame, written: usize) {
-        self.outbox.borrow_mut().begin(self.compression.bytes(frame), written);
+        self.outbox_mut().begin(self.compression.bytes(frame), written);
     }
 
     /// Puts a broadcast into the outbox as far as the subscription allows it.
     pub(super) fn deliver(&self, broadcast: &Broadcast) -> Result<Delivered, SessionEnd> {
-        if self.closing.get() != Closing::Open {
+        if self.closing() != Closing::Open {
             return Ok(Delivered::Unwanted);
         }
         let channel = broadcast.channel;
@@ -47,7 +47,7 @@ impl Connection {
         if !wanted {
             return Ok(Delivered::Merged);
         }
-        match (self.outbox.borrow_mut().push(self.compression.bytes(&broadcast.frame)), broadcast.class) {
+        match (self.outbox_mut().push(self.compression.bytes(&broadcast.frame)), broadcast.class) {
             (Pushed::Queued, _) => Ok(Delivered::Queued),
             (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(channel)),
             (Pushed::Full, Class::Conflated | Class::Lossless) => {
@@ -62,11 +62,11 @@ impl Connection {
     pub(super) fn join(&self, joined: Joined, was: Progress) -> Result<bool, SessionEnd> {
         let channel = joined.channel;
         // Behind a close frame nothing may follow.
-        if self.closing.get() != Closing::Open {
+        if self.closing() != Closing::Open {
             return Ok(false);
         }
         if was == Progress::Rejoining {
-            self.behind.set(self.behind.get() - 1);
+            self.set_behind(self.behind() - 1);
         }
         self.subscriptions.borrow_mut().set_progress(channel, Progress::Live);
         let lossless =
@@ -74,7 +74,7 @@ impl Connection {
         for frame in joined.frames {
             // What was missed must arrive; it is bounded by what the engine keeps of it.
             let limit = if lossless { self.limit.saturating_mul(MISSED_FACTOR) } else { self.limit };
-            match self.outbox.borrow_mut().push_within(self.compression.bytes(&frame), limit) {
+            match self.outbox_mut().push_within(self.compression.bytes(&frame), limit) {
                 Pushed::Queued => {}
                 Pushed::Full if lossless => return Err(self.too_slow(channel)),
                 Pushed::Full => {
@@ -90,13 +90,13 @@ impl Connection {
     pub(super) fn recount(&self) {
         let waits = |progress| matches!(progress, Progress::Behind { .. } | Progress::Rejoining);
         let subscriptions = self.subscriptions.borrow();
-        self.behind.set(subscriptions.iter().filter(|(_, progress)| waits(*progress)).count());
+        self.set_behind(subscriptions.iter().filter(|(_, progress)| waits(*progress)).count());
     }
 
     /// The channels that may be told what they missed now, each with the last message that it had;
     /// they count as asked for.
     pub(super) fn take_caught_up(&self) -> Vec<(Channel, u64)> {
-        if self.behind.get() == 0 || !self.outbox.borrow().has_caught_up() {
+        if self.behind() == 0 || !self.outbox().has_caught_up() {
             return Vec::new();
         }
         let mut subscriptions = self.subscriptions.borrow_mut();
@@ -117,7 +117,7 @@ impl Connection {
     }
 
     fn fall_behind(&self, channel: Channel, since: u64) {
-        self.behind.set(self.behind.get() + 1);
+        self.set_behind(self.behind() + 1);
         self.subscriptions.borrow_mut().set_progress(channel, Progress::Behind { since });
     }
 

@@ -68,6 +68,11 @@ impl<T> Inbox<T> {
         self.queue.pop()
     }
 
+    /// Whether there is none at this moment.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Waits until somebody has called [`Inbox::wake`] since this last returned.
     pub async fn awake(&self) {
         self.wake.notified().await;

@@ -22,17 +22,12 @@ impl Worker {
         drop(early);
         self.schedule(&connection);
         while !connection.is_over() {
-            // All branches may be dropped at any time without losing anything.
+            // All branches may be dropped at any time without losing anything. In this order, so that who
+            // sends without end cannot keep itself from being written to, and a storm can be repeated.
             tokio::select! {
-                ready = connection.readable() => {
-                    let read = match ready {
-                        Ok(()) => connection.read(self.now(), &mut self.scratch().borrow_mut(), &mut actions),
-                        Err(error) => Err(SessionEnd::Io(error)),
-                    };
-                    self.act(&connection, &mut actions, read).await;
-                }
-                ready = connection.writable(), if connection.blocked.get() => {
-                    connection.blocked.set(false);
+                biased;
+                ready = connection.writable(), if connection.is_blocked() => {
+                    connection.unblock();
                     match ready {
                         Ok(()) => connection.flush(self.now()),
                         Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
@@ -40,20 +35,29 @@ impl Worker {
                 }
                 () = connection.wake.notified() => {}
                 () = mailbox_stirs(&connection) => {}
+                ready = connection.readable() => {
+                    let read = match ready {
+                        Ok(()) => connection.read(self.now(), &mut self.scratch().borrow_mut(), &mut actions),
+                        Err(error) => Err(SessionEnd::Io(error)),
+                    };
+                    self.act(&connection, &mut actions, read).await;
+                }
             }
             if connection.is_due.replace(false) {
                 connection.advance(self.now(), &mut actions);
                 self.act(&connection, &mut actions, Ok(())).await;
             }
+            // What is not done all the time is done on the heap: a task is as large as its largest moment, for
+            // as long as its client is here.
             if let Some(mailbox) = &connection.mailbox {
-                self.tend(&connection, mailbox, &mut actions).await;
+                Box::pin(self.tend(&connection, mailbox, &mut actions)).await;
             }
             self.schedule(&connection);
-            for (channel, since) in connection.take_caught_up() {
-                self.join(&connection, channel, None, Some(since)).await;
+            if connection.behind() > 0 {
+                Box::pin(self.catch_up(&connection)).await;
             }
         }
-        self.forget(&connection).await;
+        Box::pin(self.forget(&connection)).await;
     }
 
     /// Does what a client's messages asked for, then ends the session if they were its last.
@@ -63,7 +67,21 @@ impl Worker {
         actions: &mut Vec<Action>,
         read: Result<(), SessionEnd>,
     ) {
-        for action in actions.drain(..) {
+        if !actions.is_empty() {
+            Box::pin(self.carry_out(connection, actions)).await;
+        }
+        match read {
+            Ok(()) => connection.flush(self.now()),
+            Err(end) => {
+                debug!(connection = connection.id, worker = self.id, ?end, "a session ends");
+                connection.end(&end, self.now());
+            }
+        }
+    }
+
+    async fn carry_out(&self, connection: &Rc<Connection>, actions: &mut Vec<Action>) {
+        // Taken, not drained: a connection that says nothing holds no list.
+        for action in std::mem::take(actions) {
             match action {
                 Action::Reply(frame) => self.reply(connection, &frame).await,
                 Action::Join { channel, since } => self.join(connection, channel, since, None).await,
@@ -76,12 +94,12 @@ impl Worker {
                 Action::End(end) => connection.end(&end, self.now()),
             }
         }
-        match read {
-            Ok(()) => connection.flush(self.now()),
-            Err(end) => {
-                debug!(connection = connection.id, worker = self.id, ?end, "a session ends");
-                connection.end(&end, self.now());
-            }
+    }
+
+    /// Asks for what the connection missed, once it can take it.
+    async fn catch_up(&self, connection: &Rc<Connection>) {
+        for (channel, since) in connection.take_caught_up() {
+            self.join(connection, channel, None, Some(since)).await;
         }
     }
 

@@ -11,9 +11,13 @@ mod delivery;
 mod inbox;
 mod life;
 mod mailbox;
+mod message;
 mod outbox;
 mod round;
 mod session;
+mod socket;
+#[cfg(test)]
+mod storm;
 mod timers;
 mod worker;
 mod workers;
@@ -21,8 +25,9 @@ mod workers;
 pub use counts::{Counts, TopicCounts};
 pub use inbox::{Closed, Inbox};
 pub use mailbox::{Asked, NewSession, Polled};
+pub use message::{MakeConversation, NewConnection, ToWorker};
 pub use outbox::{Outbox, Pushed};
-pub use worker::{MakeConversation, NewConnection, ToWorker, WorkerConfig, run};
+pub use worker::{WorkerConfig, run};
 pub use workers::Workers;
 
 use tokio::sync::oneshot;

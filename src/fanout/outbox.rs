@@ -86,8 +86,8 @@ impl Outbox {
             self.frames.pop_front();
         }
         self.written = written;
-        // A connection that has nothing to send holds no buffer.
-        if self.frames.is_empty() && self.frames.capacity() > KEPT_CAPACITY {
+        // A connection that has nothing to send holds no queue.
+        if self.frames.is_empty() {
             self.frames = VecDeque::new();
         }
     }
@@ -121,9 +121,6 @@ impl Outbox {
         self.bytes * 4 <= self.limit
     }
 }
-
-/// Above this many handles the queue itself is given back once it is empty.
-const KEPT_CAPACITY: usize = 16;
 
 #[cfg(test)]
 mod tests {

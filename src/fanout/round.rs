@@ -57,6 +57,12 @@ impl Round {
         self.broadcasts.is_empty()
     }
 
+    /// Whether nobody listens to anything.
+    #[cfg(test)]
+    pub(super) fn has_no_audience(&self) -> bool {
+        self.audiences.are_none()
+    }
+
     /// Takes a broadcast in, for those who listen to it now.
     pub(super) fn note(&mut self, broadcast: Broadcast) {
         let at = u32::try_from(self.broadcasts.len()).unwrap_or(u32::MAX);

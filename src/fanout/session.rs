@@ -7,6 +7,7 @@ use tracing::debug;
 
 use super::connection::Connection;
 use super::mailbox::{Asked, CLOSE, Mailbox, NOOP, NewSession, Polled, refuse};
+use super::socket::Socket;
 use super::worker::Worker;
 use crate::encode::Frame;
 use crate::market::Millis;
@@ -191,8 +192,7 @@ impl Connection {
             if let Some(stream) = mailbox.trying.take() {
                 // A poll that the client did not wait for ends; what waits goes to the socket, in order.
                 mailbox.answer([], Some(NOOP));
-                let is_new = self.stream.set(stream).is_ok();
-                debug_assert!(is_new, "a session moves once");
+                self.move_to(Socket::Tcp(stream));
             }
             if let Err(end) = taken {
                 actions.push(Action::End(end));
@@ -234,12 +234,12 @@ impl Connection {
 
     /// Answers the poll that is held with all that waits.
     pub(super) fn flush_mailbox(&self, mailbox: &Mailbox, now: Millis) {
-        if mailbox.is_held() && !self.outbox.borrow().is_empty() {
-            let frames = self.outbox.borrow_mut().take_all();
+        if mailbox.is_held() && !self.outbox().is_empty() {
+            let frames = self.outbox_mut().take_all();
             mailbox.answer(frames, None);
-            self.progress.set(now);
+            self.note_progress(now);
         }
-        if let Closing::Waiting { .. } = self.closing.get()
+        if let Closing::Waiting { .. } = self.closing()
             && mailbox.is_held()
         {
             mailbox.answer([], Some(CLOSE));
@@ -250,7 +250,7 @@ impl Connection {
     /// Ends a session that is on polling: the poll is answered with what waits and a goodbye. Without a
     /// poll, one that ends through no fault of the client's waits a moment for its next.
     pub(super) fn end_polling(&self, mailbox: &Mailbox, end: &SessionEnd, now: Millis) {
-        if self.closing.get() != Closing::Open {
+        if self.closing() != Closing::Open {
             return;
         }
         mailbox.trying.take();
@@ -268,14 +268,14 @@ impl Connection {
             | SessionEnd::Io(_) => CLOSE,
         };
         let waits = matches!(end, SessionEnd::Finished | SessionEnd::TokenExpired);
-        let frames = self.outbox.borrow_mut().take_all();
+        let frames = self.outbox_mut().take_all();
         if waits && !mailbox.is_held() {
-            self.closing.set(Closing::Waiting { until: now + GOODBYE_WAIT });
-            frames.into_iter().for_each(|frame| _ = self.outbox.borrow_mut().push_within(frame, usize::MAX));
+            self.set_closing(Closing::Waiting { until: now + GOODBYE_WAIT });
+            frames.into_iter().for_each(|frame| _ = self.outbox_mut().push_within(frame, usize::MAX));
             return;
         }
         mailbox.answer(frames, Some(last));
-        self.closing.set(Closing::Done { until: now });
+        self.set_closing(Closing::Done { until: now });
         self.finish();
     }
 }

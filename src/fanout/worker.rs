@@ -14,8 +14,10 @@ use tracing::warn;
 use super::connection::Connection;
 use super::counts::Counting;
 use super::delivery::Delivered;
-use super::mailbox::{Asked, Mailbox, NewSession};
+use super::mailbox::Mailbox;
+use super::message::{NewConnection, ToWorker};
 use super::round::{Frames, Round};
+use super::socket::Socket;
 use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
@@ -43,56 +45,6 @@ pub struct WorkerConfig {
     pub stalled: Millis,
 }
 
-/// Makes a client's side of its conversation, on the thread and at the time of its worker.
-pub type MakeConversation = Box<dyn FnOnce(Millis) -> Box<dyn Conversation> + Send>;
-
-/// What a worker is told.
-pub enum ToWorker {
-    /// A client came.
-    Connect(NewConnection),
-    /// A session begins with polling.
-    Open(Box<NewSession>),
-    /// A request for a session that began with polling.
-    Ask {
-        /// Which.
-        sid: Sid,
-        /// What for.
-        asked: Asked,
-    },
-    /// A frame for the subscribers of a topic.
-    Broadcast(Broadcast),
-    /// The beginning of a subscription.
-    Joined(Joined),
-    /// Something that conversations go by has changed: each is asked anew when it is due.
-    LookAgain,
-    /// The server goes down: every client is told, and the worker ends when all are gone or
-    /// at this time.
-    ShutDown {
-        /// By the worker's clock.
-        until: Millis,
-    },
-}
-
-impl From<NewConnection> for ToWorker {
-    fn from(connection: NewConnection) -> ToWorker {
-        ToWorker::Connect(connection)
-    }
-}
-
-/// A client whose upgrade is done.
-pub struct NewConnection {
-    /// The socket, not blocking.
-    pub stream: std::net::TcpStream,
-    /// What was agreed on compression.
-    pub compression: Compression,
-    /// What was read behind the upgrade request.
-    pub early: Vec<u8>,
-    /// Makes its side of the conversation.
-    pub conversation: MakeConversation,
-    /// Held as long as the connection lives.
-    pub place: Box<dyn Send>,
-}
-
 /// What a worker shares with nobody.
 pub(super) struct Worker {
     pub(super) id: u16,
@@ -100,7 +52,7 @@ pub(super) struct Worker {
     pub(super) shards: Vec<Sender<ShardCommand>>,
     /// All workers, itself among them.
     pub(super) workers: Workers,
-    clock: RefCell<Clock>,
+    clock: Box<dyn Fn() -> Millis>,
     pub(super) connections: RefCell<FxHashMap<u64, Rc<Connection>>>,
     /// Those of them that began with polling, by the name that requests use.
     pub(super) sessions: RefCell<FxHashMap<Sid, Rc<Connection>>>,
@@ -125,22 +77,8 @@ pub fn run(
 ) -> std::io::Result<()> {
     let inbox = workers.inboxes()[usize::from(id)].clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let worker = Rc::new(Worker {
-        id,
-        config,
-        shards,
-        workers,
-        clock: RefCell::new(Clock::start()),
-        connections: RefCell::default(),
-        sessions: RefCell::default(),
-        round: RefCell::new(Round::new()),
-        dirty: RefCell::default(),
-        timers: Timers::default(),
-        scratch: RefCell::new(vec![0; SCRATCH]),
-        counting: Counting::default(),
-        next_id: Cell::new(0),
-        until: Cell::new(None),
-    });
+    let clock = RefCell::new(Clock::start());
+    let worker = Worker::new(id, workers, shards, config, move || clock.borrow_mut().now());
     let _closed = CloseInbox(&inbox);
     runtime.block_on(LocalSet::new().run_until(worker.serve(&inbox)));
     Ok(())
@@ -156,6 +94,31 @@ impl Drop for CloseInbox<'_> {
 }
 
 impl Worker {
+    pub(super) fn new(
+        id: u16,
+        workers: Workers,
+        shards: Vec<Sender<ShardCommand>>,
+        config: WorkerConfig,
+        clock: impl Fn() -> Millis + 'static,
+    ) -> Rc<Worker> {
+        Rc::new(Worker {
+            id,
+            config,
+            shards,
+            workers,
+            clock: Box::new(clock),
+            connections: RefCell::default(),
+            sessions: RefCell::default(),
+            round: RefCell::new(Round::new()),
+            dirty: RefCell::default(),
+            timers: Timers::default(),
+            scratch: RefCell::new(vec![0; SCRATCH]),
+            counting: Counting::default(),
+            next_id: Cell::new(0),
+            until: Cell::new(None),
+        })
+    }
+
     async fn serve(self: Rc<Worker>, inbox: &Inbox<ToWorker>) {
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,18 +128,7 @@ impl Worker {
                 _ = sweep.tick() => self.sweep(),
                 () = self.timers.wait(self.now()) => self.wake_due(),
             }
-            // A round: everything that has come goes into outboxes, then each touched connection is
-            // flushed once. Under load rounds grow by themselves, and with them the writes.
-            let mut taken = 0;
-            while let Some(message) = inbox.pop() {
-                self.take(message);
-                taken += 1;
-                if taken % ROUND == 0 {
-                    self.flush();
-                    tokio::task::yield_now().await;
-                }
-            }
-            self.flush();
+            self.drain(inbox).await;
             if self.is_over() {
                 self.counting.show(self.workers.shown(self.id));
                 return;
@@ -184,8 +136,23 @@ impl Worker {
         }
     }
 
+    /// A round: everything that has come goes into outboxes, then each touched connection is
+    /// flushed once. Under load rounds grow by themselves, and with them the writes.
+    pub(super) async fn drain(self: &Rc<Worker>, inbox: &Inbox<ToWorker>) {
+        let mut taken = 0;
+        while let Some(message) = inbox.pop() {
+            self.take(message);
+            taken += 1;
+            if taken % ROUND == 0 {
+                self.flush();
+                tokio::task::yield_now().await;
+            }
+        }
+        self.flush();
+    }
+
     pub(super) fn now(&self) -> Millis {
-        self.clock.borrow_mut().now()
+        (self.clock)()
     }
 
     fn take(self: &Rc<Worker>, message: ToWorker) {
@@ -243,19 +210,30 @@ impl Worker {
             Ok(stream) => stream,
             Err(error) => return warn!(%error, "a connection could not be taken over"),
         };
-        let now = self.now();
-        let conversation = (new.conversation)(now);
-        let connection = self.adopt(Some((stream, new.compression)), conversation, None, new.place);
+        let conversation = (new.conversation)(self.now());
+        self.welcome((Socket::Tcp(stream), new.compression), conversation, new.early, new.place);
+    }
+
+    /// Begins to serve a client whose socket is the worker's own.
+    pub(super) fn welcome(
+        self: &Rc<Worker>,
+        socket: (Socket, Compression),
+        conversation: Box<dyn Conversation>,
+        early: Vec<u8>,
+        place: Box<dyn Send>,
+    ) -> Rc<Connection> {
+        let connection = self.adopt(Some(socket), conversation, None, place);
         if self.is_shutting_down() {
-            connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, now);
+            connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, self.now());
         }
-        tokio::task::spawn_local(self.clone().converse(connection, new.early));
+        tokio::task::spawn_local(self.clone().converse(connection.clone(), early));
+        connection
     }
 
     /// Makes a connection one of the worker's own.
     pub(super) fn adopt(
         &self,
-        socket: Option<(TcpStream, Compression)>,
+        socket: Option<(Socket, Compression)>,
         conversation: Box<dyn Conversation>,
         mailbox: Option<Mailbox>,
         place: Box<dyn Send>,
@@ -346,13 +324,14 @@ impl Worker {
         &self.workers.meters()[usize::from(self.id)]
     }
 
-    fn sweep(&self) {
+    /// Looks at everybody's deadlines.
+    pub(super) fn sweep(&self) {
         self.counting.show(self.workers.shown(self.id));
         let now = self.now();
         let mut waiting = 0;
         for connection in self.connections.borrow().values() {
             connection.sweep(now, &self.config);
-            waiting += connection.outbox.borrow().len() as u64;
+            waiting += connection.outbox().len() as u64;
         }
         self.meter().outbox_bytes.set(waiting);
     }

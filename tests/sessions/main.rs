@@ -16,6 +16,8 @@ mod polling;
 mod raw;
 #[path = "../support/running.rs"]
 mod running;
+#[path = "../../examples/pubsub/service.rs"]
+mod service;
 
 mod compression;
 mod conversation;
@@ -25,6 +27,7 @@ mod hub;
 mod moves;
 mod private;
 mod publishing;
+mod pubsub;
 mod rooms;
 mod shutdown;
 mod slow;

@@ -1,17 +1,11 @@
-//! The fan-out alone, without market data: what a client sends on `/pub` every client on `/sub` gets,
-//! and `/echo` returns every message, text or binary, up to 64 MiB.
-//!
-//! ```text
-//! cargo run --release --example pubsub -- --listen 127.0.0.1:9000 [--workers N]
-//! ```
-#![allow(clippy::print_stdout, reason = "it says where it listens")]
+//! What listens at `/sub`, `/pub` and `/echo`, and the threads that serve it.
 
-use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use clap::Parser;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use tickcast::clock::Clock;
@@ -24,58 +18,48 @@ use tickcast::market::{Millis, RoomId, Topic};
 use tickcast::server::{Answer, Door, MakeConversation, Routes, Server, error};
 use tickcast::session::{Action, Conversation, Said, Subscriptions};
 use tickcast::shard::{Broadcast, Class};
-use tokio::sync::watch;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Publish, subscribe and echo over WebSockets.
-#[derive(Parser)]
-struct Arguments {
-    /// Where clients connect.
-    #[arg(long, default_value = "127.0.0.1:9000")]
-    listen: SocketAddr,
-    /// Threads that own connections; one per core where it is not given.
-    #[arg(long)]
-    workers: Option<NonZeroUsize>,
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
-    let mut config = Config { listen: arguments.listen, compression: true, ..Config::default() };
-    config.threads.worker_threads = arguments.workers;
-    config.limits.message_bytes = MESSAGE_BYTES;
-    config.limits.outbox_bytes = OUTBOX_BYTES;
-    config.limits.connections = CONNECTIONS;
-    // A broadcast here is never compressed: that is what the market's server is for.
-    let bare = Config { compression: false, ..config.clone() };
-    let workers = Workers::new(config.threads.workers(), config.limits.worker_queue.get());
-    let threads = workers.start(&[], &worker_config(&bare))?;
-    let service = Service { compressing: Door::new(&config, workers.clone()) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        let server = Server::bind(&config, service, Door::new(&bare, workers.clone())).await?;
-        println!("listening on {}", server.address()?);
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move {
-            let _ = tokio::signal::ctrl_c().await;
-            stop.send_replace(true);
-        });
-        server.serve(stopped).await;
-        Ok::<_, std::io::Error>(())
-    })?;
-    workers.shut_down(Clock::start().now() + PATIENCE);
-    for thread in threads {
-        thread.join().map_err(|_| "a worker panicked")?;
-    }
-    Ok(())
-}
-
-struct Service {
+/// The three addresses.
+pub(crate) struct PubSub {
     compressing: Arc<Door>,
 }
 
-impl Routes for Service {
+/// The threads that connections live on.
+pub(crate) struct Threads {
+    workers: Workers,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl PubSub {
+    /// Binds the address; connections live on so many threads, one per core where that is not said.
+    pub(crate) async fn bind(
+        listen: SocketAddr,
+        threads: Option<NonZeroUsize>,
+    ) -> io::Result<(Server<PubSub>, Threads)> {
+        let mut config = Config { listen, compression: true, ..Config::default() };
+        config.threads.worker_threads = threads;
+        config.limits.message_bytes = MESSAGE_BYTES;
+        config.limits.outbox_bytes = OUTBOX_BYTES;
+        config.limits.connections = CONNECTIONS;
+        // A broadcast here is never compressed: that is what the market's server is for.
+        let bare = Config { compression: false, ..config.clone() };
+        let workers = Workers::new(config.threads.workers(), config.limits.worker_queue.get());
+        let threads = workers.start(&[], &worker_config(&bare))?;
+        let service = PubSub { compressing: Door::new(&config, workers.clone()) };
+        let server = Server::bind(&config, service, Door::new(&bare, workers.clone())).await?;
+        Ok((server, Threads { workers, threads }))
+    }
+}
+
+impl Threads {
+    /// Says goodbye to all clients, and ends the threads.
+    pub(crate) fn end(self) {
+        self.workers.shut_down(Clock::start().now() + PATIENCE);
+        self.threads.into_iter().for_each(|thread| _ = thread.join());
+    }
+}
+
+impl Routes for PubSub {
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {
         let (door, role) = match request.uri().path() {
             "/pub" => (door, Role::Publisher),
