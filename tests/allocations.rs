@@ -1,6 +1,19 @@
-//! Counts what is allocated: nothing per message once warm, and how much a thousand symbols take.
+//! Counts what is allocated: nothing per message once warm, how much a thousand symbols take, and that
+//! sessions which are given up give back what they had.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 #![allow(clippy::print_stdout, reason = "what was left out, and what was measured, is said")]
+
+#[path = "support/client.rs"]
+#[allow(dead_code, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "it belongs to several tests")]
+mod client;
+#[path = "support/given_up.rs"]
+mod given_up;
+#[path = "support/polling.rs"]
+mod polling;
+#[path = "support/raw.rs"]
+mod raw;
+#[path = "support/running.rs"]
+mod running;
 
 use std::alloc::System;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -282,5 +295,34 @@ fn a_thousand_symbols_with_a_thousand_levels_and_all_bars_fit_512_mib() {
     );
     assert!(all <= 512 << 20, "{} MiB", mib(all));
 }
+
+#[test]
+fn sessions_that_are_given_up_in_any_way_give_back_their_memory() {
+    let _alone = alone();
+    let server = running::Running::start(given_up::impatient);
+    let mut market = server.market("BTCUSDT");
+    market.snapshot();
+    market.settle();
+    let connections = || server.workers.meters().iter().map(|meter| meter.connections.read()).sum::<u64>();
+    let round = || {
+        let held: Vec<_> = (0..SESSIONS).map(|_| given_up::give_up(server.address, "BTCUSDT")).collect();
+        running::until("their sessions are gone", || connections() == 0);
+        drop(held);
+    };
+    // What is kept for the next ones is there after the first.
+    (0..2).for_each(|_| round());
+    let region = Region::new(ALLOCATOR);
+    let grown = || {
+        let change = region.change();
+        change.bytes_allocated as i128 - change.bytes_deallocated as i128
+    };
+    (0..2).for_each(|_| round());
+    // A session that stays takes kilobytes, and of each kind there were this many.
+    running::until("the memory is free again", || grown() < 512 * 2 * SESSIONS as i128);
+    println!("{} bytes more after {} sessions", grown(), 2 * SESSIONS * 14);
+}
+
+/// Of each kind, a round.
+const SESSIONS: usize = 10;
 
 const MINUTES_A_DAY: i64 = 1_440;

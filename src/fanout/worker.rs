@@ -171,12 +171,17 @@ impl Worker {
     }
 
     fn broadcast(&self, broadcast: Broadcast) {
+        self.settle();
+        self.round.borrow_mut().note(broadcast);
+    }
+
+    /// Seats those whose topics changed.
+    fn settle(&self) {
         if !self.round.borrow().unsettled.is_empty() {
             // What the round holds so far goes to those who listened when it came.
             self.send_round();
             self.round.borrow_mut().settle();
         }
-        self.round.borrow_mut().note(broadcast);
     }
 
     pub(super) fn joined(&self, joined: Joined) {
@@ -327,6 +332,8 @@ impl Worker {
     /// Looks at everybody's deadlines.
     pub(super) fn sweep(&self) {
         self.counting.show(self.workers.shown(self.id));
+        // Where nothing is broadcast for long, those who came and went would be held until it is.
+        self.settle();
         let now = self.now();
         let mut waiting = 0;
         for connection in self.connections.borrow().values() {
