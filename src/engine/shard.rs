@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::dialect::Channel;
 use crate::encode::Frame;
 use crate::fanout::{ShardCommand, ToWorker, Workers};
-use crate::market::{Bar, BookChange, Event, Interval, KeptBar, Millis, Scale, SymbolId, Topic};
+use crate::market::{Bar, BookChange, Event, Interval, KeptBar, Millis, Scale, SymbolId};
 use crate::metrics::{ShardMeter, class};
 use crate::shard::{Broadcast, Joined, Outlet, Shard};
 

@@ -547,7 +547,7 @@ mod tests {
             assert!(!matches!(change, BarChange::Corrected(Interval::M1, _)));
         });
         let minutes = bars.series(Interval::M1);
-        assert_eq!(minutes.closed().map(row).collect::<Vec<_>>(), [(0, [100; 4], 4)]);
+        assert_eq!(minutes.closed().map(|bar| row(&bar)).collect::<Vec<_>>(), [(0, [100; 4], 4)]);
     }
 
     proptest! {

@@ -274,7 +274,8 @@ impl Storm {
         for worker in &self.workers {
             assert!(worker.connections.borrow().is_empty());
             assert!(worker.round.borrow().has_no_audience());
-            assert_eq!(worker.meter().connections.read(), 0);
+            let left = worker.meter().connections.iter().map(|count| count.read()).sum::<u64>();
+            assert_eq!(left, 0);
             assert!(worker.meter().subscriptions.iter().all(|count| count.read() == 0));
         }
         let said = self.truth.said();
