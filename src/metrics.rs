@@ -103,6 +103,15 @@ pub struct ShardMeter {
     pub encodes: [Count; DIALECTS],
     /// Questions about the past.
     pub questions: Count,
+    /// Closed bars that were not kept, because too many waited for the disk.
+    pub bars_not_kept: Count,
+}
+
+/// What the ledger counts.
+#[derive(Debug, Default)]
+pub struct LedgerMeter {
+    /// From the begin of a group of private events to its being on disk.
+    pub commits: Histogram,
 }
 
 /// What one source counts of what it puts into the shards.
