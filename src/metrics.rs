@@ -99,8 +99,9 @@ pub struct ShardMeter {
     pub events: [Count; EVENT_KINDS.len()],
     /// Frames handed to workers, by the topic's class, in the order of [`TOPIC_CLASSES`].
     pub frames: [Count; TOPIC_CLASSES.len()],
-    /// Messages that were encoded for all who listen, by the dialect's number.
-    pub encodes: [Count; DIALECTS],
+    /// Updates put into words, by the dialect's number: once in each that somebody listens in, however
+    /// many they are.
+    pub encodings: [Count; DIALECTS],
     /// Questions about the past.
     pub questions: Count,
     /// Closed bars that were not kept, because too many waited for the disk.

@@ -58,6 +58,7 @@ pub struct Engine {
     meters: Vec<Arc<ShardMeter>>,
     sources: Sources,
     ledger_meter: Arc<LedgerMeter>,
+    telling: Arc<ShardMeter>,
     live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -100,9 +101,8 @@ impl Engine {
         let journal = journal(config, &epoch, &accounts).map_err(io::Error::other)?;
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         let keeper = Keeper::start(config, time, &mut threads)?;
-        let of_shards = config.threads.shards.get();
-        let meters: Vec<_> = (0..=of_shards).map(|_| Arc::<ShardMeter>::default()).collect();
-        for (at, meter) in meters[..of_shards].iter().enumerate() {
+        let meters: Vec<_> = (0..config.threads.shards.get()).map(|_| Arc::<ShardMeter>::default()).collect();
+        for (at, meter) in meters.iter().enumerate() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
             let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
             let shard = Shard::new(symbols.clone(), board.clone(), shard_config(config, time), &epoch);
@@ -127,12 +127,12 @@ impl Engine {
         let (ledger, inputs) = crossbeam_channel::bounded(config.publish.queue.get());
         let count = u16::try_from(workers.inboxes().len()).unwrap_or(u16::MAX);
         let keeping = Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch);
-        let ledger_meter = keeping.meter().clone();
+        let (ledger_meter, telling) = (keeping.meter().clone(), Arc::<ShardMeter>::default());
         let thread = LedgerThread {
             ledger: keeping,
             inputs,
             commands: asked,
-            out: WorkerOutlet::new(workers.clone(), config.compression, meters[of_shards].clone()),
+            out: WorkerOutlet::new(workers.clone(), config.compression, telling.clone()),
             fine: workers.clock(),
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
@@ -154,6 +154,7 @@ impl Engine {
             meters,
             sources,
             ledger_meter,
+            telling,
             live: Arc::default(),
             threads,
         })
@@ -189,9 +190,14 @@ impl Engine {
         &self.history
     }
 
-    /// What each shard counts, and last the ledger.
+    /// What each shard counts.
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
         &self.meters
+    }
+
+    /// What the ledger tells, counted as a shard's is.
+    pub fn telling(&self) -> &ShardMeter {
+        &self.telling
     }
 
     /// What the ledger counts.

@@ -164,7 +164,7 @@ impl Outlet for WorkerOutlet {
     }
 
     fn share(&self, channel: Channel, frame: Frame) -> Frame {
-        self.meter.encodes[channel.dialect as usize].add(1);
+        self.meter.encodings[channel.dialect as usize].add(1);
         if self.compression { frame.shared_deflated() } else { frame }
     }
 

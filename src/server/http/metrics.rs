@@ -112,9 +112,20 @@ impl Market {
         let events = events.map(|(at, kind)| (label("kind", kind), sum(&|meter| meter.events[at].read())));
         reading.add("events", "Events that shards took in", Kind::Counter, events.collect());
         let frames = TOPIC_CLASSES.iter().enumerate();
-        let frames = frames.map(|(at, class)| (label("class", class), sum(&|meter| meter.frames[at].read())));
-        let help = "Frames that shards handed to workers, once for each worker with listeners";
+        let telling = self.engine.telling();
+        let frames = frames.map(|(at, class)| {
+            let by_ledger = signed(telling.frames[at].read());
+            (label("class", class), sum(&|meter| meter.frames[at].read()) + by_ledger)
+        });
+        let help = "Frames handed to workers, once for each worker with listeners";
         reading.add("updates", help, Kind::Counter, frames.collect());
+        let by_shards = by_dialect(|dialect| sum(&|meter| meter.encodings[dialect].read()));
+        let by_ledger = by_dialect(|dialect| signed(telling.encodings[dialect].read()));
+        let encodings = [("shards", by_shards), ("ledger", by_ledger)].into_iter().flat_map(|(by, all)| {
+            all.into_iter().map(move |(labels, count)| ([label("by", by), labels].concat(), count))
+        });
+        let help = "Updates put into words, once for each dialect that somebody listens in";
+        reading.add("encodings", help, Kind::Counter, encodings.collect());
         let questions = sum(&|meter| meter.questions.read());
         reading.add(
             "history_questions",
@@ -125,9 +136,6 @@ impl Market {
         let not_kept = sum(&|meter| meter.bars_not_kept.read());
         let help = "Closed bars that were not kept, because too many waited for the disk";
         reading.add("bars_not_kept", help, Kind::Counter, vec![(vec![], not_kept)]);
-        let encodes = by_dialect(|dialect| sum(&|meter| meter.encodes[dialect].read()));
-        let help = "Messages encoded, once for all who listen in the dialect";
-        reading.add("encodes", help, Kind::Counter, encodes);
     }
 
     fn read_sources(&self, reading: &mut Reading) {
