@@ -189,7 +189,7 @@ impl Engine {
         &self.history
     }
 
-    /// What each shard counts, and last the ledger.
+    /// What each shard counts.
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
         &self.meters
     }
