@@ -1,6 +1,7 @@
 //! One symbol: its state, its topics, and what an event makes of both.
 
 mod books;
+mod recall;
 mod statistics;
 mod traded;
 

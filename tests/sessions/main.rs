@@ -24,6 +24,7 @@ mod handshake;
 mod hub;
 mod moves;
 mod private;
+mod publishing;
 mod rooms;
 mod shutdown;
 mod slow;
