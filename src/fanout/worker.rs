@@ -63,6 +63,8 @@ pub enum ToWorker {
     Broadcast(Broadcast),
     /// The beginning of a subscription.
     Joined(Joined),
+    /// Something that conversations go by has changed: each is asked anew when it is due.
+    LookAgain,
     /// The server goes down: every client is told, and the worker ends when all are gone or
     /// at this time.
     ShutDown {
@@ -193,6 +195,10 @@ impl Worker {
             ToWorker::Connect(connection) => self.connect(connection),
             ToWorker::Open(session) => self.open(*session),
             ToWorker::Ask { sid, asked } => self.asked(sid, asked),
+            // Its task asks the conversation when it is due whenever it is woken.
+            ToWorker::LookAgain => {
+                self.connections.borrow().values().for_each(|connection| connection.wake.notify_one());
+            }
             ToWorker::ShutDown { until } => self.shut_down(until),
         }
     }
