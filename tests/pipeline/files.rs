@@ -173,7 +173,8 @@ fn check_kline(
             return false;
         }
         next = to + 1;
-        feed.message(0, body.to_string().as_bytes().to_vec().as_mut_slice(), &mut world).unwrap();
+        let received = body["T"].as_i64().unwrap();
+        feed.message(received, body.to_string().as_bytes().to_vec().as_mut_slice(), &mut world).unwrap();
     }
     if next != last + 1 || first == 0 {
         return false;

@@ -6,9 +6,11 @@ use crate::market::KeptBar;
 impl SymbolState {
     /// Begins with closed bars of an earlier run.
     pub(in crate::shard) fn recall(&mut self, kept: &[KeptBar]) {
-        let Some(widest) = kept.iter().max_by_key(|kept| kept.scale) else { return };
-        // A price with the most decimals makes the symbol's scale grow to it, as its trade once did.
-        let _ = self.book.price(widest.bar.close.to_decimal(widest.scale));
+        // Each makes the symbol's scale grow to its own, as its trades once did, and no further than
+        // the highest of all still fits.
+        for kept in kept {
+            let _ = self.book.price(kept.bar.high.to_decimal(kept.scale));
+        }
         self.bars.recall(self.book.scale(), kept);
     }
 }
