@@ -20,7 +20,7 @@
 //! | [`ingest`] | bytes → [`Event`](market::Event)s: venues, recordings, the simulator, sequence rules |
 //! | [`state`] | the ladders, bars, tickers and tapes; one writer each, lock-free snapshots for readers |
 //! | [`coalesce`] | when something is told and what of it: throttles, merged deltas, the pictures clients hold |
-//! | [`journal`] | private events, on disk before anybody hears of them |
+//! | [`journal`] | private events, on disk before anybody hears of them; closed bars, for the next run |
 //! | [`encode`], [`dialect`] | an update → the bytes that every client of a dialect gets |
 //! | [`shard`] | the stages above as one pure pipeline for the symbols of a thread |
 //! | [`auth`] | a token → who somebody is and what it may do; keys that rotate |

@@ -101,6 +101,15 @@ pub struct ShardMeter {
     pub frames: [Count; TOPIC_CLASSES.len()],
     /// Questions about the past.
     pub questions: Count,
+    /// Closed bars that were not kept, because too many waited for the disk.
+    pub bars_not_kept: Count,
+}
+
+/// What the ledger counts.
+#[derive(Debug, Default)]
+pub struct LedgerMeter {
+    /// From the begin of a group of private events to its being on disk.
+    pub commits: Histogram,
 }
 
 /// What events are called.

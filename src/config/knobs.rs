@@ -68,7 +68,7 @@ pub const KNOBS: &[Knob] = &[
         "The symbols asked of the source, as the venue writes them. A venue needs at least one; the simulator makes some up; a replay takes what its files hold.")
         .flag("--symbols").unset("the source's own"),
     knob("data_dir", Setting::Folder(|c| &mut c.data_dir),
-        "Where private events are kept. Without it private events are refused with 503; in development mode they are kept in memory.").flag("--data-dir"),
+        "Where private events and closed bars are kept. Without it private events are refused with 503 (in development mode they are kept in memory), and charts begin anew with the process.").flag("--data-dir"),
     knob("dev", Setting::Switch(|c| &mut c.dev),
         "Development mode, for one machine: refused on any address but loopback. `NODE_ENV=development` turns it on.")
         .flag("--dev").variable("NODE_ENV"),
@@ -112,7 +112,7 @@ pub const KNOBS: &[Knob] = &[
     knob("bars.grace_ms", whole(Time(|c| &mut c.bars.grace), MS, 0, MINUTE_MS),
         "How long after its boundary a bar waits for trades that are still on their way. Longer closes bars later, shorter makes more corrections. A replay waits for none."),
     knob("bars.kept", whole(Count(|c| &mut c.bars.kept), " of bars", 1, 100_000),
-        "Closed bars kept in memory per symbol and each of the ten intervals: what a chart can ask for, and how late a trade may come. Each takes about 170 bytes; a page of charts wants 500 or more."),
+        "Closed bars kept per symbol and each of the ten intervals, in memory and in `data_dir`: what a chart can ask for, and how late a trade may come. Each takes about 170 bytes; a page of charts wants 500 or more."),
     knob("bars.most_flat_bars", whole(Amount(|c| &mut c.bars.most_flat_bars), " of bars", 0, 100_000),
         "Bars without a trade that are filled in at once after a pause: a day of minutes. A longer pause leaves a gap instead of a flood."),
 
@@ -192,6 +192,8 @@ pub const KNOBS: &[Knob] = &[
         "One request or message of a publisher; a longer one is answered 413."),
     knob("publish.objects", whole(Count(|c| &mut c.publish.objects), " of objects", 1, MILLION),
         "Objects in one request. More in one share a wait for the disk; fewer are answered sooner."),
+    knob("publish.objects_per_second", whole(Count(|c| &mut c.publish.objects_per_second), " of objects", 1, 100 * MILLION),
+        "Objects that one publisher may publish a second, by its token's user; a second's worth at once. What is beyond is rejected with `RATE_LIMITED`, and a request of nothing else is answered 429."),
     knob("publish.queue", whole(Count(|c| &mut c.publish.queue), " of requests", 1, MILLION),
         "Requests that wait for the disk. Full: publishers wait, and after five seconds they are answered 503."),
     knob("journal.events", whole(Count(|c| &mut c.journal.events), " of events", 1, 1_000 * MILLION),

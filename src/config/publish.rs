@@ -10,6 +10,8 @@ pub struct Publish {
     pub bytes: NonZeroUsize,
     /// Objects in it.
     pub objects: NonZeroUsize,
+    /// Objects a second of one publisher.
+    pub objects_per_second: NonZeroUsize,
     /// Publications that wait for the disk.
     pub queue: NonZeroUsize,
 }
@@ -37,7 +39,12 @@ pub struct RoomNames {
 impl Default for Publish {
     fn default() -> Publish {
         let count = super::at_least_one;
-        Publish { bytes: count(4 << 20), objects: count(10_000), queue: count(1_024) }
+        Publish {
+            bytes: count(4 << 20),
+            objects: count(10_000),
+            objects_per_second: count(100_000),
+            queue: count(1_024),
+        }
     }
 }
 

@@ -8,8 +8,10 @@
 //! All queues are bounded; whoever finds one full waits, back to the venue's socket.
 
 mod history;
+mod keeper;
 pub mod ledger;
 mod publisher;
+mod rate;
 mod shard;
 mod sink;
 mod source;
@@ -24,6 +26,7 @@ use crossbeam_queue::ArrayQueue;
 use tracing::error;
 
 pub use history::{History, NoHistory};
+use keeper::Keeper;
 use ledger::{Ledger, LedgerInput, LedgerThread};
 pub use publisher::{Published, Publisher, Rejected};
 use shard::{ShardInput, ShardThread, WorkerOutlet};
@@ -36,8 +39,8 @@ use crate::fanout::{WorkerConfig, Workers};
 use crate::ingest::live::LiveCounters;
 use crate::journal::{Journal, JournalError, Retention};
 use crate::market::{Accounts, Millis, Rooms, Symbols};
-use crate::metrics::ShardMeter;
-use crate::shard::{BarsClose, ShardConfig};
+use crate::metrics::{LedgerMeter, ShardMeter};
+use crate::shard::{BarsClose, Shard, ShardConfig};
 use crate::state::Board;
 
 /// A running engine: what goes in through [`Engine::sink`] comes out at the clients of its [`Workers`].
@@ -53,6 +56,7 @@ pub struct Engine {
     ledger: Sender<LedgerInput>,
     history: History,
     meters: Vec<Arc<ShardMeter>>,
+    ledger_meter: Arc<LedgerMeter>,
     live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -94,17 +98,14 @@ impl Engine {
         let rooms = Arc::new(Rooms::new(&config.rooms.public, &config.rooms.users));
         let journal = journal(config, &epoch, &accounts).map_err(io::Error::other)?;
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        let keeper = Keeper::start(config, time, &mut threads)?;
         let meters: Vec<_> = (0..config.threads.shards.get()).map(|_| Arc::<ShardMeter>::default()).collect();
         for (at, meter) in meters.iter().enumerate() {
             let (inputs, from_sources) = crossbeam_channel::bounded(config.limits.shard_queue.get());
             let (asks, from_workers) = crossbeam_channel::bounded(COMMANDS);
+            let shard = Shard::new(symbols.clone(), board.clone(), shard_config(config, time), &epoch);
             let shard = ShardThread {
-                shard: crate::shard::Shard::new(
-                    symbols.clone(),
-                    board.clone(),
-                    shard_config(config, time),
-                    &epoch,
-                ),
+                shard: shard.after(keeper.earlier.clone()),
                 inputs: from_sources,
                 commands: from_workers,
                 workers: workers.clone(),
@@ -112,16 +113,21 @@ impl Engine {
                 time,
                 compression: config.compression,
                 meter: meter.clone(),
+                bars: keeper.bars.clone(),
             };
             threads.push(named(format!("shard-{at}"), move || shard.run())?);
             shards.push(inputs);
             commands.push(asks);
         }
         threads.extend(workers.start(&commands, &worker_config(config))?);
+        // The thread that keeps bars ends with the shards that have some.
+        drop(keeper);
         let (ledger, inputs) = crossbeam_channel::bounded(config.publish.queue.get());
         let count = u16::try_from(workers.inboxes().len()).unwrap_or(u16::MAX);
+        let keeping = Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch);
+        let ledger_meter = keeping.meter().clone();
         let thread = LedgerThread {
-            ledger: Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch),
+            ledger: keeping,
             inputs,
             commands: asked,
             out: WorkerOutlet::new(workers.clone(), config.compression, Arc::default()),
@@ -129,8 +135,7 @@ impl Engine {
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
         let sink = EngineSink::new(shards.clone(), spare.clone());
-        let most = config.publish.objects.get();
-        let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, most);
+        let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, &config.publish);
         let history = History::new(commands);
         Ok(Engine {
             symbols,
@@ -144,6 +149,7 @@ impl Engine {
             ledger,
             history,
             meters,
+            ledger_meter,
             live: Arc::default(),
             threads,
         })
@@ -172,6 +178,11 @@ impl Engine {
     /// What each shard counts.
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
         &self.meters
+    }
+
+    /// What the ledger counts.
+    pub fn ledger_meter(&self) -> &Arc<LedgerMeter> {
+        &self.ledger_meter
     }
 
     /// What its live source counts, where it has one.

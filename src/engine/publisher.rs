@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 
 use super::EngineSink;
 use super::ledger::{Item, LedgerInput, NOT_DURABLE, Outcome};
+use super::rate::PublishRate;
 use crate::ingest::Sink;
-use crate::ingest::publish::{BookOrder, Kind, Market, Object, Rejection, Verdict, split};
+use crate::ingest::publish::{BookOrder, Kind, Market, Object, Rejection, Seen, Verdict, split};
 use crate::market::{BookKind, Event, Millis, Rooms, StaleReason, SymbolId, Symbols};
 
 /// Takes publications in. Cheap to clone.
@@ -21,9 +22,26 @@ pub struct Publisher {
     ledger: Sender<LedgerInput>,
     sink: EngineSink,
     /// Held while a publication's market objects go to the shards, so that they arrive in the order
-    /// in which they were judged.
-    books: Arc<Mutex<BookOrder>>,
+    /// in which they were judged. The ledger does the same for what is not of a market.
+    markets: Arc<Mutex<Markets>>,
+    rate: Arc<PublishRate>,
     most: usize,
+}
+
+/// What was published of markets so far.
+#[derive(Default)]
+struct Markets {
+    books: BookOrder,
+    seen: Seen,
+}
+
+/// A market object that was understood.
+struct MarketObject {
+    /// Its place in the publication.
+    at: usize,
+    event_id: Option<Box<str>>,
+    symbol: SymbolId,
+    market: Market,
 }
 
 /// What became of a publication.
@@ -54,6 +72,11 @@ impl Published {
             && self.rejected.iter().any(|rejected| [NOT_DURABLE, BUSY].contains(&rejected.rejection.code))
     }
 
+    /// Whether nothing was taken because its publisher published too much.
+    pub fn is_too_often(&self) -> bool {
+        self.accepted == 0 && self.rejected.iter().any(|rejected| rejected.rejection.code == RATE_LIMITED)
+    }
+
     fn refused(rejection: Rejection) -> Published {
         Published { rejected: vec![Rejected { index: 0, rejection }], ..Published::default() }
     }
@@ -65,14 +88,24 @@ impl Publisher {
         rooms: Arc<Rooms>,
         ledger: Sender<LedgerInput>,
         sink: EngineSink,
-        most: usize,
+        limits: &crate::config::Publish,
     ) -> Publisher {
-        Publisher { symbols, rooms, ledger, sink, books: Arc::default(), most }
+        let rate = Arc::new(PublishRate::new(limits.objects_per_second.get()));
+        Publisher { symbols, rooms, ledger, sink, markets: Arc::default(), rate, most: limits.objects.get() }
     }
 
     /// Takes a body in: one object, a list, or one a line. When this returns, every private object
     /// that is not among the rejected is on disk.
     pub async fn publish(&self, now: Millis, body: &str) -> Published {
+        self.publish_body(now, None, body).await
+    }
+
+    /// The same within the rate of `publisher`: what is beyond it is rejected.
+    pub async fn publish_from(&self, now: Millis, publisher: &Arc<str>, body: &str) -> Published {
+        self.publish_body(now, Some(publisher), body).await
+    }
+
+    async fn publish_body(&self, now: Millis, publisher: Option<&Arc<str>>, body: &str) -> Published {
         let texts = match split(body) {
             Ok(texts) => texts,
             Err(rejection) => return Published::refused(rejection),
@@ -82,7 +115,11 @@ impl Publisher {
             return Published::refused(Rejection::new("TOO_MANY", message));
         }
         let mut published = Published::default();
-        for (index, outcome) in self.publish_all(now, &texts).await.into_iter().enumerate() {
+        let outcomes = match publisher {
+            Some(publisher) => self.publish_all_from(now, publisher, &texts).await,
+            None => self.publish_all(now, &texts).await,
+        };
+        for (index, outcome) in outcomes.into_iter().enumerate() {
             published.seqs.push(outcome.as_ref().ok().copied().flatten());
             match outcome {
                 Ok(_) => published.accepted += 1,
@@ -90,6 +127,18 @@ impl Publisher {
             }
         }
         published
+    }
+
+    /// [`Publisher::publish_from`] for objects that are split already; the outcomes are in their order.
+    pub async fn publish_all_from(&self, now: Millis, publisher: &Arc<str>, texts: &[&str]) -> Vec<Outcome> {
+        let allowed = self.rate.take(now, publisher, texts.len());
+        let mut outcomes = self.publish_all(now, &texts[..allowed]).await;
+        let rejection = || {
+            let message = "more objects than publish.objects_per_second: publish it again in a second";
+            Err(Rejection::new(RATE_LIMITED, message))
+        };
+        outcomes.resize_with(texts.len(), rejection);
+        outcomes
     }
 
     /// The same for objects that are split already; the outcomes are in their order.
@@ -102,7 +151,9 @@ impl Publisher {
             let read = Object::read(text, now, &find);
             outcomes.push(read.and_then(|object| {
                 match self.sorted(object)? {
-                    Sorted::Market(symbol, market) => markets.push((at, symbol, market)),
+                    Sorted::Market(event_id, symbol, market) => {
+                        markets.push(MarketObject { at, event_id, symbol, market });
+                    }
                     Sorted::Ledger(item) => {
                         places.push(at);
                         items.push(item);
@@ -121,7 +172,7 @@ impl Publisher {
     fn sorted(&self, object: Object) -> Result<Sorted, Rejection> {
         let event_id = object.event_id;
         Ok(match object.kind {
-            Kind::Market(symbol, market) => Sorted::Market(symbol, market),
+            Kind::Market(symbol, market) => Sorted::Market(event_id, symbol, market),
             Kind::Private(private) => Sorted::Ledger(Item::Private {
                 user: private.user,
                 event: private.event,
@@ -129,29 +180,29 @@ impl Publisher {
                 data: private.data,
                 event_id,
             }),
-            Kind::User { user, event, data } => Sorted::Ledger(Item::User { user, event, data }),
+            Kind::User { user, event, data } => Sorted::Ledger(Item::User { user, event, data, event_id }),
             Kind::Room { room, event, data } => {
                 let unknown = || {
                     let message = "there is no such room: name it in rooms.public or rooms.users";
                     Rejection::new("UNKNOWN_ROOM", message)
                 };
                 let (room, _) = self.rooms.find(&room).ok_or_else(unknown)?;
-                Sorted::Ledger(Item::Room { room, event, data })
+                Sorted::Ledger(Item::Room { room, event, data, event_id })
             }
         })
     }
 
     /// Hands market objects to their shards. That may wait for a shard, and must not hold up the
     /// other requests meanwhile.
-    async fn markets(&self, now: Millis, markets: Vec<(usize, SymbolId, Market)>, outcomes: &mut [Outcome]) {
-        if markets.is_empty() {
+    async fn markets(&self, now: Millis, objects: Vec<MarketObject>, outcomes: &mut [Outcome]) {
+        if objects.is_empty() {
             return;
         }
-        let (mut sink, books) = (self.sink.clone(), self.books.clone());
+        let (mut sink, markets) = (self.sink.clone(), self.markets.clone());
         let put = move || {
-            let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
-            let put = |(at, symbol, market)| (at, put(&mut books, &mut sink, now, symbol, market));
-            markets.into_iter().map(put).collect::<Vec<_>>()
+            let mut markets = markets.lock().unwrap_or_else(PoisonError::into_inner);
+            let put = |object: MarketObject| (object.at, markets.put(&mut sink, now, object));
+            objects.into_iter().map(put).collect::<Vec<_>>()
         };
         // It ends in a panic only where the engine goes down.
         for (at, put) in tokio::task::spawn_blocking(put).await.unwrap_or_default() {
@@ -182,36 +233,51 @@ impl Publisher {
 }
 
 enum Sorted {
-    Market(SymbolId, Market),
+    Market(Option<Box<str>>, SymbolId, Market),
     Ledger(Item),
 }
 
-fn put(
-    books: &mut BookOrder,
-    sink: &mut EngineSink,
-    now: Millis,
-    symbol: SymbolId,
-    market: Market,
-) -> Result<(), Rejection> {
-    match market {
-        Market::Trade(trade) => sink.put(symbol, now, Event::Trade(trade)),
-        Market::Ticker(ticker) => sink.put(symbol, now, Event::Ticker(ticker)),
-        Market::Book(mut change) => match books.judge(symbol, &mut change) {
-            Ok(Verdict::Apply) => sink.put(symbol, now, Event::Book(change)),
-            Ok(Verdict::Ignore) => {}
-            Err(rejection) => {
-                if rejection.code == "GAP" {
-                    debug_assert!(change.kind == BookKind::Delta);
-                    sink.put(symbol, now, Event::Stale(StaleReason::Gap));
-                }
-                return Err(rejection);
-            }
-        },
+impl Markets {
+    /// Hands an object to its shard, unless it was handed over before.
+    fn put(&mut self, sink: &mut EngineSink, now: Millis, object: MarketObject) -> Result<(), Rejection> {
+        let MarketObject { event_id, symbol, market, .. } = object;
+        let Some(event_id) = event_id else { return self.put_new(sink, now, symbol, market) };
+        let scope = format!("symbol {}", symbol.0);
+        if !self.seen.knows(now, &scope, &event_id) {
+            self.put_new(sink, now, symbol, market)?;
+            self.seen.add(now, &scope, &event_id);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn put_new(
+        &mut self,
+        sink: &mut EngineSink,
+        now: Millis,
+        symbol: SymbolId,
+        market: Market,
+    ) -> Result<(), Rejection> {
+        match market {
+            Market::Trade(trade) => sink.put(symbol, now, Event::Trade(trade)),
+            Market::Ticker(ticker) => sink.put(symbol, now, Event::Ticker(ticker)),
+            Market::Book(mut change) => match self.books.judge(symbol, &mut change) {
+                Ok(Verdict::Apply) => sink.put(symbol, now, Event::Book(change)),
+                Ok(Verdict::Ignore) => {}
+                Err(rejection) => {
+                    if rejection.code == "GAP" {
+                        debug_assert!(change.kind == BookKind::Delta);
+                        sink.put(symbol, now, Event::Stale(StaleReason::Gap));
+                    }
+                    return Err(rejection);
+                }
+            },
+        }
+        Ok(())
+    }
 }
 
 const BUSY: &str = "BUSY";
+const RATE_LIMITED: &str = "RATE_LIMITED";
 
 /// How often, and how long apart, the ledger is asked for room: for five seconds in all.
 const TRIES: usize = 2_500;

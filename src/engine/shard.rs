@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Select};
+use crossbeam_channel::{Receiver, Select, Sender};
 use crossbeam_queue::ArrayQueue;
 
 use super::Time;
 use crate::clock::Clock;
 use crate::encode::Frame;
 use crate::fanout::{ShardCommand, ToWorker, Workers};
-use crate::market::{BookChange, Event, Millis, SymbolId, Topic};
+use crate::market::{Bar, BookChange, Event, Interval, KeptBar, Millis, Scale, SymbolId, Topic};
 use crate::metrics::ShardMeter;
 use crate::shard::{Broadcast, Joined, Outlet, Shard};
 
@@ -35,6 +35,8 @@ pub(super) struct ShardThread {
     /// Whether frames are to be ready for clients that agree on compression.
     pub(super) compression: bool,
     pub(super) meter: Arc<ShardMeter>,
+    /// Where closed bars are kept.
+    pub(super) bars: Option<Sender<KeptBar>>,
 }
 
 impl ShardThread {
@@ -44,6 +46,7 @@ impl ShardThread {
         let mut recorded = 0;
         let fine = self.workers.clock();
         let mut out = WorkerOutlet::new(self.workers.clone(), self.compression, self.meter.clone());
+        out.bars = self.bars.take();
         loop {
             self.wait(&mut clock);
             let began = fine.now();
@@ -61,6 +64,7 @@ impl ShardThread {
                     // Who asked may be gone by now.
                     ShardCommand::Bars(symbol, wanted, answer) => {
                         self.meter.questions.add(1);
+                        self.shard.recall(now, symbol);
                         let _ = answer.send(self.shard.past_bars(symbol, &wanted));
                     }
                     ShardCommand::Trades(symbol, most, answer) => {
@@ -125,11 +129,13 @@ pub(super) struct WorkerOutlet {
     touched: Vec<bool>,
     compression: bool,
     meter: Arc<ShardMeter>,
+    bars: Option<Sender<KeptBar>>,
 }
 
 impl WorkerOutlet {
     pub(super) fn new(workers: Workers, compression: bool, meter: Arc<ShardMeter>) -> WorkerOutlet {
-        WorkerOutlet { touched: vec![false; workers.inboxes().len()], workers, compression, meter }
+        let touched = vec![false; workers.inboxes().len()];
+        WorkerOutlet { touched, workers, compression, meter, bars: None }
     }
 
     fn send(&mut self, worker: u16, message: ToWorker) {
@@ -161,6 +167,14 @@ impl Outlet for WorkerOutlet {
 
     fn share(&self, frame: Frame) -> Frame {
         if self.compression { frame.shared_deflated() } else { frame }
+    }
+
+    fn closed(&mut self, symbol: &str, scale: Scale, interval: Interval, bar: &Bar) {
+        let Some(bars) = &self.bars else { return };
+        // Never waited for: history has a hole where the disk is slower than the market.
+        if bars.try_send(KeptBar { symbol: symbol.into(), interval, scale, bar: *bar }).is_err() {
+            self.meter.bars_not_kept.add(1);
+        }
     }
 
     fn joined(&mut self, worker: u16, joined: Joined) {

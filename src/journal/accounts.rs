@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::FxHashMap;
 
 use super::JournalError;
+use super::standing::{Kind, Place, put, read};
 
 /// The numbers of the users that something happened to. What is not here is read from the store.
 #[derive(Default)]
@@ -18,18 +19,29 @@ pub(super) struct Heads {
 pub(super) struct Account {
     pub(super) row: i64,
     pub(super) user_seq: u64,
-    /// The last number of each topic that is known here.
-    topics: Vec<(Arc<str>, u64)>,
+    /// Every topic that something was recorded in.
+    topics: Vec<(Arc<str>, Head)>,
+}
+
+/// Where a topic of a user stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The last number that was given out in it.
+    pub(super) seq: u64,
+    /// The user's own number then.
+    user_seq: u64,
+    /// The event that has it; each event names the one before it.
+    pub(super) last: i64,
 }
 
 impl Heads {
     /// A user's numbers; `None` for one to whom nothing has happened.
     pub(super) fn find(&mut self, db: &Connection, user: &str) -> Result<Option<&mut Account>, JournalError> {
         if !self.accounts.contains_key(user) {
-            let mut query = db.prepare_cached("select id, user_seq from accounts where user = ?1")?;
-            let found = query.query_row([user], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            let Some((row, user_seq)) = found else { return Ok(None) };
-            self.keep(user, row, user_seq);
+            let mut query = db.prepare_cached("select id from accounts where user = ?1")?;
+            let Some(row) = query.query_row([user], |row| row.get(0)).optional()? else { return Ok(None) };
+            let account = Account::read(db, row)?;
+            self.keep(user, account);
         }
         Ok(self.accounts.get_mut(user))
     }
@@ -37,8 +49,9 @@ impl Heads {
     /// The same for a user to whom something happens now.
     pub(super) fn open(&mut self, db: &Connection, user: &str) -> Result<&mut Account, JournalError> {
         if self.find(db, user)?.is_none() {
-            db.prepare_cached("insert into accounts (user, user_seq) values (?1, 0)")?.execute([user])?;
-            self.keep(user, db.last_insert_rowid(), 0);
+            db.prepare_cached("insert into accounts (user) values (?1)")?.execute([user])?;
+            let row = db.last_insert_rowid();
+            self.keep(user, Account { row, user_seq: 0, topics: Vec::new() });
         }
         let missing = || JournalError::Damaged { what: format!("the account of {user:?} is gone") };
         self.accounts.get_mut(user).ok_or_else(missing)
@@ -51,33 +64,63 @@ impl Heads {
         }
     }
 
-    fn keep(&mut self, user: &str, row: i64, user_seq: u64) {
+    fn keep(&mut self, user: &str, account: Account) {
         if self.accounts.len() >= MOST {
             self.accounts.clear();
         }
-        self.accounts.insert(user.into(), Account { row, user_seq, topics: Vec::new() });
+        self.accounts.insert(user.into(), account);
     }
 }
 
 impl Account {
-    /// The last number of one topic.
-    pub(super) fn head(&mut self, db: &Connection, topic: &str) -> Result<u64, JournalError> {
-        if let Some((_, seq)) = self.topics.iter().find(|(known, _)| **known == *topic) {
-            return Ok(*seq);
+    /// Reads all of a user's numbers: they stand together.
+    fn read(db: &Connection, row: i64) -> Result<Account, JournalError> {
+        let mut account = Account { row, user_seq: 0, topics: Vec::new() };
+        let mut query =
+            db.prepare_cached("select topic, data, sum from standing where account = ?1 and kind = ?2")?;
+        let mut found = query.query((row, Kind::Head))?;
+        while let Some(found) = found.next()? {
+            let (topic, data, sum): (String, String, u32) = (found.get(0)?, found.get(1)?, found.get(2)?);
+            let place = Place { account: row, kind: Kind::Head, topic: &topic, key: "" };
+            place.check(&data, sum)?;
+            let head = Head::parse(&data).ok_or_else(|| place.damaged())?;
+            account.user_seq = account.user_seq.max(head.user_seq);
+            account.topics.push((topic.into(), head));
         }
-        let mut query = db.prepare_cached("select seq from heads where account = ?1 and topic = ?2")?;
-        let seq = query.query_row((self.row, topic), |row| row.get(0)).optional()?.unwrap_or(0);
-        self.topics.push((topic.into(), seq));
-        Ok(seq)
+        Ok(account)
     }
 
-    /// The next number of one topic.
-    pub(super) fn next(&mut self, db: &Connection, topic: &str) -> Result<u64, JournalError> {
-        let seq = self.head(db, topic)? + 1;
-        if let Some((_, known)) = self.topics.iter_mut().find(|(known, _)| **known == *topic) {
-            *known = seq;
+    /// Where one topic stands.
+    pub(super) fn head(&self, topic: &str) -> Head {
+        let found = self.topics.iter().find(|(known, _)| **known == *topic);
+        found.map_or(Head::default(), |(_, head)| *head)
+    }
+
+    /// The event `id` has the next number of a topic.
+    pub(super) fn advance(&mut self, db: &Connection, topic: &str, id: i64) -> Result<(), JournalError> {
+        let head = Head { seq: self.head(topic).seq + 1, user_seq: self.user_seq, last: id };
+        match self.topics.iter_mut().find(|(known, _)| **known == *topic) {
+            Some((_, known)) => *known = head,
+            None => self.topics.push((topic.into(), head)),
         }
-        Ok(seq)
+        let data = format!("{} {} {}", head.seq, head.user_seq, head.last);
+        put(db, &Place { account: self.row, kind: Kind::Head, topic, key: "" }, &data)
+    }
+}
+
+impl Head {
+    /// A topic's head from the store alone.
+    pub(super) fn find(db: &Connection, account: i64, topic: &str) -> Result<Head, JournalError> {
+        let place = Place { account, kind: Kind::Head, topic, key: "" };
+        let Some(data) = read(db, &place)? else { return Ok(Head::default()) };
+        Head::parse(&data).ok_or_else(|| place.damaged())
+    }
+
+    fn parse(data: &str) -> Option<Head> {
+        let mut numbers = data.split(' ');
+        let seq = numbers.next()?.parse().ok()?;
+        let user_seq = numbers.next()?.parse().ok()?;
+        Some(Head { seq, user_seq, last: numbers.next()?.parse().ok()? })
     }
 }
 

@@ -1,10 +1,12 @@
 //! Private events: recorded many at a time, read again from where somebody left.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::accounts::Account;
+use super::standing::{Kind, Place, put, read, remove};
 use super::store::checksum;
 use super::{Journal, JournalError};
 use crate::market::Millis;
@@ -71,8 +73,9 @@ impl Journal {
     /// [`JournalError`]: nothing of them is recorded, and no number was used.
     pub fn record(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Recorded>, JournalError> {
         let recorded = self.record_all(now, entries);
-        if recorded.is_err() {
-            self.heads.forget(entries.iter().map(|entry| &*entry.user));
+        match &recorded {
+            Ok(_) => self.cleaner.written(entries.len()),
+            Err(_) => self.heads.forget(entries.iter().map(|entry| &*entry.user)),
         }
         recorded
     }
@@ -82,7 +85,7 @@ impl Journal {
         let mut recorded = Vec::with_capacity(entries.len());
         for entry in entries {
             let account = self.heads.open(&transaction, &entry.user)?;
-            recorded.push(write(&transaction, account, now, entry, self.retention.events)?);
+            recorded.push(write(&transaction, account, now, entry)?);
         }
         transaction.commit()?;
         Ok(recorded)
@@ -93,10 +96,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when the store cannot be read.
     pub fn head(&mut self, user: &str, topic: &str) -> Result<(u64, u64), JournalError> {
-        match self.heads.find(&self.db, user)? {
-            Some(account) => Ok((account.head(&self.db, topic)?, account.user_seq)),
-            None => Ok((0, 0)),
-        }
+        let account = self.heads.find(&self.db, user)?;
+        Ok(account.map_or((0, 0), |account| (account.head(topic).seq, account.user_seq)))
     }
 
     /// What came after number `seq` of a topic.
@@ -107,20 +108,25 @@ impl Journal {
         let Some(account) = self.heads.find(&self.db, user)? else {
             return Ok(if seq == 0 { Missed::Rows(Vec::new()) } else { Missed::NotHeld });
         };
-        let head = account.head(&self.db, topic)?;
-        if seq > head {
+        let head = account.head(topic);
+        if seq > head.seq || head.seq - seq > self.retention.events {
             return Ok(Missed::NotHeld);
         }
-        let rows = rows(&self.db, account.row, topic, seq)?;
-        if rows.len() as u64 == head - seq {
-            return Ok(Missed::Rows(rows));
+        let (mut rows, mut id) = (Vec::new(), head.last);
+        for wanted in (seq + 1..=head.seq).rev() {
+            let what = || format!("event {wanted} of {topic} of {user:?}");
+            let Some(found) = Found::read(&self.db, id)? else {
+                if id < self.oldest()? {
+                    return Ok(Missed::NotHeld);
+                }
+                return Err(JournalError::Damaged { what: format!("{} is missing", what()) });
+            };
+            let before = found.before(account.row, topic, wanted);
+            id = before.ok_or_else(|| JournalError::Damaged { what: what() })?;
+            rows.push(Row { seq: wanted, ..found.row });
         }
-        match rows.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq) {
-            true => Ok(Missed::NotHeld),
-            false => {
-                Err(JournalError::Damaged { what: format!("events are missing in {topic} of {user:?}") })
-            }
-        }
+        rows.reverse();
+        Ok(Missed::Rows(rows))
     }
 
     /// What is open or current of a topic, by key.
@@ -129,15 +135,15 @@ impl Journal {
     /// As [`Journal::since`].
     pub fn state(&mut self, user: &str, topic: &str) -> Result<Vec<Box<str>>, JournalError> {
         let Some(account) = self.heads.find(&self.db, user)? else { return Ok(Vec::new()) };
-        let row = account.row;
         let mut query = self.db.prepare_cached(
-            "select key, data, sum from states where account = ?1 and topic = ?2 order by key",
+            "select key, data, sum from standing
+             where account = ?1 and kind = ?2 and topic = ?3 order by key",
         )?;
-        let mut found = query.query((row, topic))?;
+        let mut found = query.query((account.row, Kind::State, topic))?;
         let mut items = Vec::new();
         while let Some(found) = found.next()? {
             let (key, data, sum): (String, String, u32) = (found.get(0)?, found.get(1)?, found.get(2)?);
-            check(sum, state_sum(row, topic, &key, &data), || format!("{topic} {key:?} of {user:?}"))?;
+            Place { account: account.row, kind: Kind::State, topic, key: &key }.check(&data, sum)?;
             items.push(data.into_boxed_str());
         }
         Ok(items)
@@ -154,28 +160,57 @@ impl Journal {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Lets some of what is too old go; whether there may be more of it.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the store cannot be written.
-    pub fn forget(&mut self, now: Millis) -> Result<bool, JournalError> {
-        let old = now.saturating_sub(self.retention.age);
-        let events = self
-            .db
-            .prepare_cached(
-                "delete from events where (account, topic, seq) in
-             (select account, topic, seq from events where at < ?1 order by at limit ?2)",
-            )?
-            .execute((old, FORGOTTEN_AT_ONCE))?;
-        let seen = self
-            .db
-            .prepare_cached(
-                "delete from seen where (account, event_id) in
-             (select account, event_id from seen where at <= ?1 order by at limit ?2)",
-            )?
-            .execute((now.saturating_sub(REMEMBERED), FORGOTTEN_AT_ONCE))?;
-        Ok(events.max(seen) >= usize::try_from(FORGOTTEN_AT_ONCE).unwrap_or(usize::MAX))
+    /// The oldest event of which it is certain that all younger ones are held.
+    fn oldest(&self) -> Result<i64, JournalError> {
+        let mut query = self.db.prepare_cached("select min(id) from events")?;
+        let oldest: Option<i64> = query.query_row([], |row| row.get(0))?;
+        Ok(oldest.unwrap_or(i64::MAX).max(self.held_from))
     }
+}
+
+/// A recorded event as it lies in the store, of one user and perhaps several topics.
+struct Found {
+    account: i64,
+    /// Of each topic a line: the number, the event before it, the name.
+    topics: String,
+    row: Row,
+}
+
+impl Found {
+    fn read(db: &Connection, id: i64) -> Result<Option<Found>, JournalError> {
+        let mut query = db.prepare_cached(
+            "select account, topics, user_seq, at, event, data, sum from events where id = ?1",
+        )?;
+        let found = query.query_row([id], |row| {
+            let (user_seq, at, event, data) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+            let found = Row { seq: 0, user_seq, at, event, data };
+            Ok((Found { account: row.get(0)?, topics: row.get(1)?, row: found }, row.get(6)?))
+        });
+        let Some((found, sum)): Option<(Found, u32)> = found.optional()? else { return Ok(None) };
+        let row = &found.row;
+        let numbers = Numbers { account: found.account, user_seq: row.user_seq, at: row.at };
+        if sum == event_sum(&numbers, &found.topics, &row.event, &row.data) {
+            return Ok(Some(found));
+        }
+        let (topic, seq, _) = topics(&found.topics).next().unwrap_or(("its topic", 0, 0));
+        Err(JournalError::Damaged { what: format!("event {seq} of {topic} of account {}", found.account) })
+    }
+
+    /// The event that came before in a topic; `None` where this one is not what was looked for.
+    fn before(&self, account: i64, topic: &str, seq: u64) -> Option<i64> {
+        let mut topics = topics(&self.topics);
+        let found = topics.find(|(name, number, _)| *name == topic && *number == seq);
+        found.filter(|_| self.account == account).map(|(_, _, before)| before)
+    }
+}
+
+/// An event's topics, its numbers in them, and the events before it.
+pub(super) fn topics(lines: &str) -> impl Iterator<Item = (&str, u64, i64)> {
+    lines.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ' ');
+        let (seq, before, name) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((name, seq.parse().ok()?, before.parse().ok()?))
+    })
 }
 
 fn write(
@@ -183,7 +218,6 @@ fn write(
     account: &mut Account,
     now: Millis,
     entry: &Entry,
-    kept: u64,
 ) -> Result<Recorded, JournalError> {
     if let Some(id) = &entry.event_id
         && let Some(seq) = seen(db, account.row, id, now)?
@@ -191,25 +225,18 @@ fn write(
         return Ok(Recorded { seqs: vec![seq], user_seq: 0, is_repeated: true });
     }
     account.user_seq += 1;
-    let mut seqs = Vec::with_capacity(entry.topics.len());
+    let (id, seqs) = insert(db, account, now, entry)?;
     for topic in &entry.topics {
-        let seq = account.next(db, topic)?;
-        insert(db, account, topic, seq, now, entry)?;
-        if let Some(old) = seq.checked_sub(kept).filter(|old| *old > 0) {
-            let mut delete =
-                db.prepare_cached("delete from events where account = ?1 and topic = ?2 and seq = ?3")?;
-            delete.execute((account.row, &**topic, old))?;
-        }
+        account.advance(db, topic, id)?;
         if let Some(change) = &entry.change {
             apply(db, account.row, topic, change, &entry.data)?;
         }
-        seqs.push(seq);
     }
-    db.prepare_cached("update accounts set user_seq = ?2 where id = ?1")?
-        .execute((account.row, account.user_seq))?;
-    if let Some(id) = &entry.event_id {
-        let mut insert = db.prepare_cached("insert or replace into seen values (?1, ?2, ?3, ?4)")?;
-        insert.execute((account.row, &**id, seqs[0], now))?;
+    if let Some(name) = &entry.event_id {
+        let place = Place { account: account.row, kind: Kind::Seen, topic: "", key: name };
+        put(db, &place, &format!("{} {now}", seqs.first().copied().unwrap_or_default()))?;
+        let mut insert = db.prepare_cached("insert into names (account, name, at) values (?1, ?2, ?3)")?;
+        insert.execute((account.row, &**name, now))?;
     }
     if let Some(strategy) = &entry.strategy {
         let mut insert = db.prepare_cached("insert or ignore into strategies values (?1, ?2)")?;
@@ -218,26 +245,36 @@ fn write(
     Ok(Recorded { seqs, user_seq: account.user_seq, is_repeated: false })
 }
 
+/// Puts an event at the end of all, whoever's it is; returns where it is, and its numbers.
 fn insert(
     db: &Connection,
     account: &Account,
-    topic: &str,
-    seq: u64,
     now: Millis,
     entry: &Entry,
-) -> Result<(), JournalError> {
-    let sum = event_sum(account.row, topic, seq, account.user_seq, entry.event, &entry.data);
-    let mut insert = db.prepare_cached("insert into events values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    insert.execute((account.row, topic, seq, account.user_seq, now, entry.event, &*entry.data, sum))?;
-    let mut head = db.prepare_cached("insert or replace into heads values (?1, ?2, ?3)")?;
-    head.execute((account.row, topic, seq))?;
-    Ok(())
+) -> Result<(i64, Vec<u64>), JournalError> {
+    let (mut topics, mut seqs) = (String::new(), Vec::with_capacity(entry.topics.len()));
+    for topic in &entry.topics {
+        let head = account.head(topic);
+        seqs.push(head.seq + 1);
+        // Writing to a text does not fail.
+        let _ = writeln!(topics, "{} {} {topic}", head.seq + 1, head.last);
+    }
+    let numbers = Numbers { account: account.row, user_seq: account.user_seq, at: now };
+    let sum = event_sum(&numbers, &topics, entry.event, &entry.data);
+    let mut insert = db.prepare_cached(
+        "insert into events (account, at, user_seq, topics, event, data, sum)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    insert.execute((account.row, now, account.user_seq, topics, entry.event, &*entry.data, sum))?;
+    Ok((db.last_insert_rowid(), seqs))
 }
 
-fn seen(db: &Connection, account: i64, id: &str, now: Millis) -> Result<Option<u64>, JournalError> {
-    let mut query =
-        db.prepare_cached("select seq from seen where account = ?1 and event_id = ?2 and at > ?3")?;
-    Ok(query.query_row((account, id, now - REMEMBERED), |row| row.get(0)).optional()?)
+fn seen(db: &Connection, account: i64, name: &str, now: Millis) -> Result<Option<u64>, JournalError> {
+    let place = Place { account, kind: Kind::Seen, topic: "", key: name };
+    let Some(data) = read(db, &place)? else { return Ok(None) };
+    let numbers = data.split_once(' ').and_then(|(seq, at)| Some((seq.parse().ok()?, at.parse().ok()?)));
+    let (seq, at): (u64, Millis) = numbers.ok_or_else(|| place.damaged())?;
+    Ok((at > now - REMEMBERED).then_some(seq))
 }
 
 fn apply(
@@ -247,61 +284,25 @@ fn apply(
     change: &Change,
     data: &str,
 ) -> Result<(), JournalError> {
-    let key = &*change.key;
-    if change.effect == Effect::Remove {
-        let mut delete =
-            db.prepare_cached("delete from states where account = ?1 and topic = ?2 and key = ?3")?;
-        delete.execute((account, topic, key))?;
-        return Ok(());
+    let place = Place { account, kind: Kind::State, topic, key: &change.key };
+    match change.effect {
+        Effect::Remove => remove(db, &place),
+        Effect::Merge => put(db, &place, &merged(read(db, &place)?.as_deref(), data)),
     }
-    let mut query =
-        db.prepare_cached("select data from states where account = ?1 and topic = ?2 and key = ?3")?;
-    let old: Option<String> = query.query_row((account, topic, key), |row| row.get(0)).optional()?;
-    let data = merged(old.as_deref(), data);
-    let sum = state_sum(account, topic, key, &data);
-    let mut insert = db.prepare_cached("insert or replace into states values (?1, ?2, ?3, ?4, ?5)")?;
-    insert.execute((account, topic, key, data, sum))?;
-    Ok(())
 }
 
-fn rows(db: &Connection, account: i64, topic: &str, after: u64) -> Result<Vec<Row>, JournalError> {
-    let mut query = db.prepare_cached(
-        "select seq, user_seq, at, event, data, sum from events
-         where account = ?1 and topic = ?2 and seq > ?3 order by seq",
-    )?;
-    let mut found = query.query((account, topic, after))?;
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        let sum: u32 = row.get(5)?;
-        let row = Row {
-            seq: row.get(0)?,
-            user_seq: row.get(1)?,
-            at: row.get(2)?,
-            event: row.get(3)?,
-            data: row.get(4)?,
-        };
-        let right = event_sum(account, topic, row.seq, row.user_seq, &row.event, &row.data);
-        check(sum, right, || format!("event {} of {topic}", row.seq))?;
-        rows.push(row);
-    }
-    Ok(rows)
+/// The numbers that an event's checksum is over, besides its texts.
+struct Numbers {
+    account: i64,
+    user_seq: u64,
+    at: Millis,
 }
 
-fn event_sum(account: i64, topic: &str, seq: u64, user_seq: u64, event: &str, data: &str) -> u32 {
-    let numbers = [account.to_le_bytes(), seq.to_le_bytes(), user_seq.to_le_bytes()].concat();
-    checksum(&[&numbers, topic.as_bytes(), event.as_bytes(), data.as_bytes()])
-}
-
-fn state_sum(account: i64, topic: &str, key: &str, data: &str) -> u32 {
-    checksum(&[&account.to_le_bytes(), topic.as_bytes(), key.as_bytes(), data.as_bytes()])
-}
-
-pub(super) fn check(found: u32, right: u32, what: impl FnOnce() -> String) -> Result<(), JournalError> {
-    if found == right { Ok(()) } else { Err(JournalError::Damaged { what: what() }) }
+fn event_sum(numbers: &Numbers, topics: &str, event: &str, data: &str) -> u32 {
+    let Numbers { account, user_seq, at } = numbers;
+    let numbers = [account.to_le_bytes(), user_seq.to_le_bytes(), at.to_le_bytes()].concat();
+    checksum(&[&numbers, topics.as_bytes(), event.as_bytes(), data.as_bytes()])
 }
 
 /// How long an `eventId` is remembered.
-const REMEMBERED: Millis = 3_600_000;
-
-/// Rows that go at once: a few milliseconds of work.
-const FORGOTTEN_AT_ONCE: i64 = 2_000;
+pub(super) const REMEMBERED: Millis = 3_600_000;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use thiserror::Error;
 
 use super::accounts::Heads;
+use super::forget::Cleaner;
 use crate::market::Millis;
 
 /// The journal. One thread writes and reads through it.
@@ -14,6 +15,10 @@ pub struct Journal {
     pub(super) db: Connection,
     pub(super) heads: Heads,
     pub(super) retention: Retention,
+    /// Of events before this one some may be gone although fewer than `retention.events` follow: less
+    /// was kept then.
+    pub(super) held_from: i64,
+    pub(super) cleaner: Cleaner,
     epoch: String,
 }
 
@@ -56,12 +61,14 @@ pub enum JournalError {
         what: String,
     },
     /// A store of a later version, or of another program.
-    #[error("{}: not a journal of this version (found {found}, need {FORMAT})", file.display())]
+    #[error("{}: not a journal of this version (found {found}, need {need})", file.display())]
     Foreign {
         /// Which.
         file: PathBuf,
         /// What it says of itself.
         found: i64,
+        /// What it has to say.
+        need: i64,
     },
     /// All else that a disk can do.
     #[error("the journal cannot be used: {0}")]
@@ -87,24 +94,10 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when it cannot be used as it is.
     pub fn open(folder: &Path, epoch: &str, retention: Retention) -> Result<Journal, JournalError> {
-        let unusable = |error| JournalError::Folder { folder: folder.to_owned(), error };
-        std::fs::create_dir_all(folder).map_err(unusable)?;
-        let file = folder.join("journal.sqlite");
-        let db = Connection::open(&file)?;
-        db.busy_timeout(Duration::ZERO)?;
-        // One process at a time: two that give out the same numbers would be worse than one that
-        // does not start.
-        db.pragma_update(None, "locking_mode", "exclusive")?;
-        let locked = db.pragma_update(None, "journal_mode", "wal");
-        if let Err(error) = &locked
-            && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-        {
-            return Err(JournalError::Taken { file });
-        }
-        locked?;
+        let db = open(folder, "journal.sqlite", FORMAT)?;
         // A commit returns when the log of it is on disk, not before.
         db.pragma_update(None, "synchronous", "full")?;
-        Journal::prepare(db, &file, epoch, retention)
+        Journal::prepare(db, epoch, retention)
     }
 
     /// A journal that ends with the process: for development mode and tests.
@@ -112,36 +105,73 @@ impl Journal {
     /// # Errors
     /// When there is no memory for it.
     pub fn in_memory(epoch: &str, retention: Retention) -> Result<Journal, JournalError> {
-        Journal::prepare(Connection::open_in_memory()?, Path::new("memory"), epoch, retention)
+        Journal::prepare(Connection::open_in_memory()?, epoch, retention)
     }
 
-    fn prepare(
-        db: Connection,
-        file: &Path,
-        epoch: &str,
-        retention: Retention,
-    ) -> Result<Journal, JournalError> {
-        let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found != 0 && found != FORMAT {
-            return Err(JournalError::Foreign { file: file.to_owned(), found });
-        }
+    fn prepare(db: Connection, epoch: &str, retention: Retention) -> Result<Journal, JournalError> {
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = i64::try_from(retention.bytes).unwrap_or(i64::MAX) / page.max(1);
         db.pragma_update(None, "max_page_count", pages)?;
         db.execute_batch(TABLES)?;
         db.pragma_update(None, "user_version", FORMAT)?;
         db.execute("insert or ignore into meta values ('epoch', ?1)", [epoch])?;
-        let kept = db.query_row("select value from meta where key = 'epoch'", [], |row| row.get(0));
-        let epoch = kept.optional()?.unwrap_or_else(|| epoch.to_owned());
+        let epoch = meta(&db, "epoch")?.unwrap_or_else(|| epoch.to_owned());
+        let held_from = held_from(&db, retention.events)?;
         db.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Journal { db, heads: Heads::default(), retention, epoch })
+        let (heads, cleaner) = (Heads::default(), Cleaner::default());
+        Ok(Journal { db, heads, retention, held_from, cleaner, epoch })
     }
 
     /// Names the numbers that it gives out; the same after a restart.
     pub fn epoch(&self) -> &str {
         &self.epoch
     }
+}
+
+/// Opens one file of `folder`, which is made where there is none, as this process's alone.
+pub(super) fn open(folder: &Path, name: &str, format: i64) -> Result<Connection, JournalError> {
+    let unusable = |error| JournalError::Folder { folder: folder.to_owned(), error };
+    std::fs::create_dir_all(folder).map_err(unusable)?;
+    let file = folder.join(name);
+    let db = Connection::open(&file)?;
+    // It is the file's from its first write on.
+    db.pragma_update(None, "page_size", PAGE)?;
+    db.busy_timeout(Duration::ZERO)?;
+    // One process at a time: two that give out the same numbers would be worse than one that
+    // does not start.
+    db.pragma_update(None, "locking_mode", "exclusive")?;
+    let locked = db.pragma_update(None, "journal_mode", "wal");
+    if let Err(error) = &locked
+        && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+    {
+        return Err(JournalError::Taken { file });
+    }
+    locked?;
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found != 0 && found != format {
+        return Err(JournalError::Foreign { file, found, need: format });
+    }
+    Ok(db)
+}
+
+fn meta(db: &Connection, key: &str) -> Result<Option<String>, JournalError> {
+    Ok(db.query_row("select value from meta where key = ?1", [key], |row| row.get(0)).optional()?)
+}
+
+/// Writes down how much is kept, and returns from where on that has been so.
+fn held_from(db: &Connection, events: u64) -> Result<i64, JournalError> {
+    let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+    let before = number(meta(db, "events")?);
+    let put = "insert or replace into meta values (?1, ?2)";
+    if before.is_some_and(|before| before < events) {
+        let last: Option<i64> = db.query_row("select max(id) from events", [], |row| row.get(0))?;
+        db.execute(put, ("held_from", (last.unwrap_or(0) + 1).to_string()))?;
+    }
+    db.execute(put, ("events", events.to_string()))?;
+    let held_from = number(meta(db, "held_from")?).unwrap_or(0);
+    Ok(i64::try_from(held_from).unwrap_or(i64::MAX))
 }
 
 /// The checksum that a row carries over all that it holds.
@@ -154,35 +184,37 @@ pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
     hasher.finalize()
 }
 
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+
+/// Bytes of a page: what an event rewrites of its user's. Half of the usual size is half the bytes
+/// that go to the disk (`benches/journal.rs` prints them), and a row of the usual size still fits twice.
+const PAGE: i64 = 2_048;
+
+/// Pages of the log at which it is worked into the file, which makes one commit wait: 8 MiB. Longer
+/// logs write less, for what changed twice goes into the file once, and hold that commit up longer.
+const LOG_PAGES: i64 = 4_096;
 
 /// Pages in memory: the heads and states of those who are busy.
 const CACHE_KIB: i64 = 32 << 10;
 
 const STATEMENTS: usize = 32;
 
+/// Events lie in the order in which they came, whoever's they are, and each names the one before it
+/// in each of its topics: putting one down touches the last page and the page of its user, and no
+/// index. Identifiers are never given out twice, so that no event is taken for one that is gone.
 const TABLES: &str = "
 begin;
 create table if not exists meta (key text primary key, value text not null) without rowid;
-create table if not exists accounts (
-    id integer primary key, user text not null unique, user_seq integer not null);
-create table if not exists heads (
-    account integer not null, topic text not null, seq integer not null,
-    primary key (account, topic)) without rowid;
+create table if not exists accounts (id integer primary key, user text not null unique);
 create table if not exists events (
-    account integer not null, topic text not null, seq integer not null, user_seq integer not null,
-    at integer not null, event text not null, data text not null, sum integer not null,
-    primary key (account, topic, seq)) without rowid;
-create index if not exists events_by_age on events (at);
-create table if not exists states (
-    account integer not null, topic text not null, key text not null, data text not null,
-    sum integer not null, primary key (account, topic, key)) without rowid;
-create table if not exists seen (
-    account integer not null, event_id text not null, seq integer not null, at integer not null,
-    primary key (account, event_id)) without rowid;
-create index if not exists seen_by_age on seen (at);
+    id integer primary key autoincrement, account integer not null, at integer not null,
+    user_seq integer not null, topics text not null, event text not null, data text not null,
+    sum integer not null);
+create table if not exists standing (
+    account integer not null, kind integer not null, topic text not null, key text not null,
+    data text not null, sum integer not null, primary key (account, kind, topic, key)) without rowid;
+create table if not exists names (
+    id integer primary key autoincrement, account integer not null, name text not null,
+    at integer not null);
 create table if not exists strategies (name text primary key, account integer not null) without rowid;
-create table if not exists bars (
-    symbol text not null, interval text not null, open_time integer not null, data text not null,
-    sum integer not null, primary key (symbol, interval, open_time)) without rowid;
 commit;";

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::accounts::Heads;
 use super::*;
-use crate::market::Interval;
 use crate::state::{Change, Effect};
 
 const KEPT: Retention = Retention { events: 5, age: 1_000_000, bytes: 1 << 30 };
@@ -134,14 +134,11 @@ fn damage_is_named_and_not_served() {
     let changed =
         Entry { change: Some(Change { key: "k".into(), effect: Effect::Merge }), ..order("ann", 1) };
     journal.record(0, &[changed, order("ann", 2), order("ann", 3)]).unwrap();
-    let bar = KeptBar { symbol: "X".into(), interval: Interval::M1, open_time: 0, data: "{}".into() };
-    journal.keep_bars(std::slice::from_ref(&bar)).unwrap();
-    assert_eq!(journal.bars("X", Interval::M1, 1, 5).unwrap(), [bar]);
     drop(journal);
     let db = Connection::open(folder.path().join("journal.sqlite")).unwrap();
     db.execute_batch(
-        "update events set data = replace(data, '2', '7') where seq = 2; delete from events where seq = 1;
-         update states set data = '{}'; update bars set data = '[]';",
+        "update events set data = replace(data, '2', '7') where id = 2;
+         update standing set data = '{}' where kind = 1;",
     )
     .unwrap();
     drop(db);
@@ -151,9 +148,63 @@ fn damage_is_named_and_not_served() {
     assert!(event.contains("damaged: event 2 of orders"), "{event}");
     assert!(matches!(journal.since("ann", "orders", 2).unwrap(), Missed::Rows(rows) if rows.len() == 1));
     let state = named(journal.state("ann", "orders").unwrap_err());
-    assert!(state.contains("orders \"k\" of \"ann\""), "{state}");
-    let bar = named(journal.bars("X", Interval::M1, 1, 5).unwrap_err());
-    assert!(bar.contains("the bar of X 1m at 0"), "{bar}");
+    assert!(state.contains("orders \"k\" of account 1"), "{state}");
+    journal.db.execute_batch("delete from events where id = 2").unwrap();
+    let missing = named(journal.since("ann", "orders", 0).unwrap_err());
+    assert!(missing.contains("event 2 of orders of \"ann\" is missing"), "{missing}");
+    journal.heads = Heads::default();
+    journal.db.execute_batch("update standing set data = '9 9 3' where kind = 0").unwrap();
+    let numbers = named(journal.record(0, &[order("ann", 4)]).unwrap_err());
+    assert!(numbers.contains("the numbers of orders of account 1"), "{numbers}");
+}
+
+fn count(journal: &Journal, table: &str) -> u64 {
+    journal.db.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_is_beyond_its_count_goes_and_what_is_not_stays() {
+    let mut journal = Journal::in_memory("e", KEPT).unwrap();
+    journal.record(0, &[order("bob", 1), order("bob", 2)]).unwrap();
+    for _ in 0..25 {
+        let group: Vec<_> = (0..1_000).map(|number| order("ann", number)).collect();
+        journal.record(0, &group).unwrap();
+    }
+    while journal.forget(0).unwrap() {}
+    assert_eq!(count(&journal, "events"), 2 + KEPT.events);
+    for (user, since) in [("ann", 24_995), ("bob", 0)] {
+        assert!(
+            matches!(journal.since(user, "orders", since).unwrap(), Missed::Rows(rows) if !rows.is_empty())
+        );
+    }
+}
+
+#[test]
+fn where_less_was_kept_before_its_gaps_are_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = open(folder.path(), KEPT).unwrap();
+    let group: Vec<_> = (0..20_000).map(|number| order("ann", number)).collect();
+    journal.record(0, &group).unwrap();
+    while journal.forget(0).unwrap() {}
+    drop(journal);
+    let mut journal = open(folder.path(), Retention { events: 50, ..KEPT }).unwrap();
+    assert_eq!(journal.since("ann", "orders", 19_990).unwrap(), Missed::NotHeld);
+    journal.record(0, &[order("ann", 1)]).unwrap();
+    let held = journal.since("ann", "orders", 19_995).unwrap();
+    assert!(matches!(held, Missed::Rows(rows) if rows.len() == 6));
+}
+
+#[test]
+fn names_are_forgotten_after_their_hour_and_not_with_their_event() {
+    let mut journal = Journal::in_memory("e", Retention { age: 1_000, ..KEPT }).unwrap();
+    let named = Entry { event_id: Some("x".into()), ..order("ann", 1) };
+    journal.record(0, std::slice::from_ref(&named)).unwrap();
+    journal.forget(2_000).unwrap();
+    assert_eq!((count(&journal, "events"), count(&journal, "names")), (0, 1));
+    assert!(journal.record(2_000, std::slice::from_ref(&named)).unwrap()[0].is_repeated);
+    journal.forget(3_600_000).unwrap();
+    let kept = count(&journal, "standing where kind = 2");
+    assert_eq!((count(&journal, "names"), kept), (0, 0));
 }
 
 #[test]

@@ -23,4 +23,4 @@ pub use number::{Decimal, NumberError, Price, Quantity, Scale, Total};
 pub use room::{Audience, RESERVED_EVENTS, Rooms, TRADING};
 pub use symbol::{BadSymbol, SymbolId, SymbolTable, Symbols, check_symbol};
 pub use topic::{BadTopic, Depth, RoomId, Speed, Topic};
-pub use update::{Bar, BarKind, BookView, Level, Side, TickerView, Update, UpdateBody, Window};
+pub use update::{Bar, BarKind, BookView, KeptBar, Level, Side, TickerView, Update, UpdateBody, Window};

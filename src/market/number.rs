@@ -205,9 +205,15 @@ impl Total {
     /// The sum of nothing.
     pub const ZERO: Total = Total { high: 0, low: 0, decimals: 0 };
 
+    /// So many units of the last of these decimals.
     #[allow(clippy::cast_possible_truncation, reason = "the two halves are cut on purpose")]
-    const fn from_parts(mantissa: i128, decimals: u8) -> Total {
+    pub(crate) const fn from_parts(mantissa: i128, decimals: u8) -> Total {
         Total { high: (mantissa >> 64) as i64, low: mantissa as u64, decimals }
+    }
+
+    /// What [`Total::from_parts`] makes it of.
+    pub(crate) const fn parts(self) -> (i128, u8) {
+        (self.mantissa(), self.decimals)
     }
 
     const fn mantissa(self) -> i128 {

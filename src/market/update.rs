@@ -246,6 +246,19 @@ impl TickerView {
     }
 }
 
+/// A closed bar as it is kept for the next run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptBar {
+    /// Whose.
+    pub symbol: Box<str>,
+    /// How long it is.
+    pub interval: Interval,
+    /// How its prices are printed.
+    pub scale: Scale,
+    /// What it is.
+    pub bar: Bar,
+}
+
 /// Open, high, low, close and volumes of one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bar {

@@ -83,11 +83,7 @@ impl Door {
         peer: SocketAddr,
         conversation: MakeConversation,
     ) -> Answer {
-        if !is_upgrade_request(&request) {
-            let message = "this address speaks WebSocket: connect with ws://";
-            return error(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message);
-        }
-        let place = match self.enter(request.headers().get(ORIGIN), peer) {
+        let place = match self.place(&request, peer) {
             Ok(place) => place,
             Err(refusal) => return refusal,
         };
@@ -106,6 +102,30 @@ impl Door {
         answer
     }
 
+    /// Accepts a WebSocket that is no client's but has a place all the same, or says why not; `take`
+    /// gets its socket, and what was read behind the request.
+    pub(super) fn own_websocket<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        take: impl FnOnce(std::net::TcpStream, Vec<u8>, Place) -> F + Send + 'static,
+    ) -> Answer {
+        match self.place(&request, peer) {
+            Ok(place) => accept(request, move |stream, early| take(stream, early, place)),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// A place for a WebSocket.
+    #[allow(clippy::result_large_err, reason = "an answer is made once a connection")]
+    fn place(&self, request: &Request<Incoming>, peer: SocketAddr) -> Result<Place, Answer> {
+        if !is_upgrade_request(request) {
+            let message = "this address speaks WebSocket: connect with ws://";
+            return Err(error(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message));
+        }
+        self.enter(request.headers().get(ORIGIN), peer)
+    }
+
     /// Accepts a WebSocket for a session that is on polling, or says why not.
     pub(super) fn takes_over(self: &Arc<Door>, request: Request<Incoming>, sid: Sid) -> Answer {
         let make = move |stream, early| ToWorker::Ask { sid, asked: Asked::Try { stream, early } };
@@ -116,33 +136,14 @@ impl Door {
     /// to the one whose turn it is.
     fn upgrade(
         self: &Arc<Door>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         worker: Option<u16>,
         make: impl FnOnce(std::net::TcpStream, Vec<u8>) -> ToWorker + Send + 'static,
     ) -> Answer {
-        let (accepted, upgraded) = match upgrade(&mut request) {
-            Ok(both) => both,
-            Err(problem) => {
-                let message = format!("the upgrade cannot be made: {problem}");
-                let mut answer = error(StatusCode::BAD_REQUEST, "BAD_UPGRADE", &message);
-                answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-                return answer;
-            }
-        };
         let door = Arc::downgrade(self);
-        // Owned by nobody: it ends with the upgrade, at the latest when its connection does, or when no
-        // worker has taken the client for too long.
-        tokio::spawn(async move {
-            match upgraded.await {
-                Ok(websocket) => {
-                    if let Some((stream, early)) = taken_apart(websocket.into_inner()) {
-                        hand_over(make(stream, early), worker, &door).await;
-                    }
-                }
-                Err(error) => debug!(%error, "an upgrade was not finished"),
-            }
-        });
-        Response::from_parts(accepted.into_parts().0, Content::default())
+        accept(request, move |stream, early| async move {
+            hand_over(make(stream, early), worker, &door).await;
+        })
     }
 
     /// What is taken of the compression that a client offers.
@@ -153,6 +154,35 @@ impl Door {
         let offers = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS);
         Agreed::on(offers.iter().map(HeaderValue::as_bytes))
     }
+}
+
+/// Makes an upgrade, and gives the socket with what was read behind the request to `take`.
+fn accept<F: Future<Output = ()> + Send + 'static>(
+    mut request: Request<Incoming>,
+    take: impl FnOnce(std::net::TcpStream, Vec<u8>) -> F + Send + 'static,
+) -> Answer {
+    let (accepted, upgraded) = match upgrade(&mut request) {
+        Ok(both) => both,
+        Err(problem) => {
+            let message = format!("the upgrade cannot be made: {problem}");
+            let mut answer = error(StatusCode::BAD_REQUEST, "BAD_UPGRADE", &message);
+            answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            return answer;
+        }
+    };
+    // Owned by nobody: it ends with its connection, at the latest when the server does, or when no
+    // worker has taken the client for too long.
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(websocket) => {
+                if let Some((stream, early)) = taken_apart(websocket.into_inner()) {
+                    take(stream, early).await;
+                }
+            }
+            Err(error) => debug!(%error, "an upgrade was not finished"),
+        }
+    });
+    Response::from_parts(accepted.into_parts().0, Content::default())
 }
 
 /// The socket of an upgraded connection, and what the client sent right behind its request: that was

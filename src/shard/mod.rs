@@ -4,6 +4,7 @@
 //! is to be sent goes into an [`Outlet`]. A thread drives it live, tests drive it directly.
 
 mod due;
+mod earlier;
 mod interest;
 mod join;
 mod outlet;
@@ -14,6 +15,7 @@ mod topics;
 use std::sync::Arc;
 
 use due::Due;
+pub use earlier::EarlierBars;
 pub(crate) use interest::Interest;
 pub use outlet::{Broadcast, Class, Join, Joined, Leave, Outlet};
 pub use past::{BarsWanted, PastBars, PastTrades};
@@ -90,6 +92,7 @@ pub struct Shard {
     told: Vec<u64>,
     next_minute: Millis,
     bars_minute: Millis,
+    earlier: Arc<EarlierBars>,
 }
 
 impl Shard {
@@ -108,7 +111,24 @@ impl Shard {
             told: Vec::new(),
             next_minute: Millis::MIN,
             bars_minute: Millis::MIN,
+            earlier: Arc::default(),
             config,
+        }
+    }
+
+    /// The same, whose symbols begin with the bars of an earlier run.
+    #[must_use]
+    pub fn after(self, earlier: Arc<EarlierBars>) -> Shard {
+        Shard { earlier, ..self }
+    }
+
+    /// Lets a symbol begin of which there is something of an earlier run, so that it can be asked for
+    /// before anything new has come.
+    pub fn recall(&mut self, now: Millis, symbol: SymbolId) {
+        if self.states.get(symbol.index()).is_none_or(Option::is_none)
+            && self.symbols.with(|table| table.name(symbol).is_some_and(|name| self.earlier.has(name)))
+        {
+            self.add(now, symbol);
         }
     }
 
@@ -230,7 +250,9 @@ impl Shard {
 
     fn add(&mut self, now: Millis, symbol: SymbolId) -> Option<()> {
         let name = self.symbols.with(|table| table.name(symbol).cloned())?;
-        let state = SymbolState::new(symbol, name, &self.epoch, &self.config, now);
+        let earlier = self.earlier.take(&name);
+        let mut state = SymbolState::new(symbol, name, &self.epoch, &self.config, now);
+        state.recall(&earlier);
         self.board.add(symbol, state.cells());
         if self.states.len() <= symbol.index() {
             self.states.resize_with(symbol.index() + 1, || None);

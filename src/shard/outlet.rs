@@ -2,6 +2,7 @@
 
 use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
+use crate::market::{Bar, Interval, Scale};
 
 /// Takes what a shard has to say. Never blocks for long: a worker waits for no client.
 pub trait Outlet {
@@ -12,6 +13,9 @@ pub trait Outlet {
     fn share(&self, frame: Frame) -> Frame {
         frame
     }
+
+    /// A bar is final, or became another after all: for those who keep bars.
+    fn closed(&mut self, _symbol: &str, _scale: Scale, _interval: Interval, _bar: &Bar) {}
 
     /// The answer to one [`Join`]. Broadcasts that come after it follow on it without a hole.
     fn joined(&mut self, worker: u16, joined: Joined);

@@ -1,5 +1,6 @@
 //! One symbol: its state, its topics, and what an event makes of both.
 
+mod recall;
 mod statistics;
 mod traded;
 

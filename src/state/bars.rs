@@ -1,5 +1,6 @@
 //! A symbol's bars: open, high, low, close and volumes of ten intervals, in progress and closed.
 
+mod recalled;
 mod timed;
 
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ pub struct Bars {
     pending: Timed,
     /// The open minute lies within every longer bar in progress.
     nested: bool,
+    /// The bars are those of an earlier run, and nothing has come since.
+    recalled: bool,
 }
 
 /// What happened to a bar, in the order in which clients must hear it.
@@ -61,6 +64,7 @@ impl Bars {
             fed_by_trades: false,
             pending: Timed::NOTHING,
             nested: false,
+            recalled: false,
         }
     }
 
@@ -75,10 +79,16 @@ impl Bars {
             return Interval::ALL.into_iter().for_each(|interval| report(BarChange::Open(interval)));
         }
         if !self.fed_by_trades {
-            // Bars that the venue told so far stay as history; the one in progress begins anew,
-            // because nobody can tell which of its trades the venue's bar already held.
             self.fed_by_trades = true;
-            self.rows.iter_mut().for_each(Row::forget_open);
+            let recalled = std::mem::take(&mut self.recalled);
+            for row in &mut self.rows {
+                match recalled {
+                    true => row.close_before(row.interval.open_time(trade.time), 0, report),
+                    // Bars that the venue told so far stay as history; the one in progress begins
+                    // anew, because nobody can tell which of its trades the venue's bar already held.
+                    false => row.forget_open(),
+                }
+            }
         }
         self.settle();
         for row in &mut self.rows {
@@ -99,6 +109,7 @@ impl Bars {
         if self.fed_by_trades {
             return false;
         }
+        self.recalled = false;
         for row in &mut self.rows {
             if row.interval == interval || interval == Interval::M1 {
                 row.source_bar(bar, closed, report);
@@ -293,11 +304,15 @@ impl Row {
         let Some(open) = self.open.take() else { return };
         self.floor = open.bar.close_time;
         report(BarChange::Closed(self.interval, &open.bar));
+        self.keep(open);
+    }
+
+    fn keep(&mut self, closed: Timed) {
         if self.closed.len() >= self.kept {
             self.closed.pop_front();
         }
         if self.kept > 0 {
-            self.closed.push_back(open);
+            self.closed.push_back(closed);
         }
     }
 

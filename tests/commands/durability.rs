@@ -15,7 +15,7 @@ const SECRET: &str = "a secret of at least thirty-two bytes";
 const USERS: usize = 8;
 const KILLS: usize = 20;
 
-fn serve(folder: &str, config: &str) -> (Running, SocketAddr) {
+pub(crate) fn serve(folder: &str, config: &str) -> (Running, SocketAddr) {
     let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", folder, "--config", config];
     let mut command = tickcast(&args);
     command.env("JWT_SECRET", SECRET);
@@ -24,20 +24,21 @@ fn serve(folder: &str, config: &str) -> (Running, SocketAddr) {
     (running, address)
 }
 
-fn token(user: &str, scope: &str) -> String {
+pub(crate) fn token(user: &str, scope: &str) -> String {
     let mut command = tickcast(&["token", "--user", user, "--scope", scope]);
     let output = command.env("JWT_SECRET", SECRET).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Posts a batch; `None` where no whole answer came.
-fn post(address: SocketAddr, token: &str, body: &str) -> Option<Value> {
+pub(crate) fn post(address: SocketAddr, token: &str, body: &str) -> Option<Value> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     let length = body.len();
-    let head =
-        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+    let head = format!(
+        "POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(head.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
@@ -120,7 +121,7 @@ fn nothing_acknowledged_is_lost_or_doubled_when_the_process_is_killed() {
 }
 
 /// All that a user's topic holds, as a client that had nothing resumes it.
-fn resume(address: SocketAddr, user: usize) -> Vec<(u64, u64)> {
+pub(crate) fn resume(address: SocketAddr, user: usize) -> Vec<(u64, u64)> {
     let token = token(&format!("user{user}"), "");
     let mut client = Raw::connect_to(address, &format!("/v1/ws?token={token}"));
     client.subscribe(&["trades"]);

@@ -12,6 +12,7 @@ mod raw;
 mod venue;
 
 mod durability;
+mod full_disk;
 mod record;
 mod replay;
 mod serve;

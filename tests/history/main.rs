@@ -15,6 +15,7 @@ mod running;
 
 mod api;
 mod ask;
+mod kept;
 mod metrics;
 mod openapi;
 mod page;

@@ -26,6 +26,7 @@ mod handshake;
 mod hub;
 mod moves;
 mod private;
+mod publishing;
 mod pubsub;
 mod rooms;
 mod shutdown;

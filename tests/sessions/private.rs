@@ -8,7 +8,7 @@ use tickcast::config::Config;
 use crate::raw::{Raw, post, upgrade};
 use crate::running::{Running, now, secrets, token};
 
-fn running(change: impl FnOnce(&mut Config)) -> Running {
+pub(crate) fn running(change: impl FnOnce(&mut Config)) -> Running {
     Running::start(|config| {
         config.secrets = secrets();
         config.rooms.public = vec!["news".into()];
@@ -21,7 +21,7 @@ fn connect(address: SocketAddr, user: &str, seconds: i64) -> Raw {
     Raw::connect_to(address, &format!("/v1/ws?token={}", token(user, "", seconds)))
 }
 
-fn order(user: &str, id: u32) -> Value {
+pub(crate) fn order(user: &str, id: u32) -> Value {
     json!({"type": "order.created", "userId": user, "data": {"orderId": id.to_string(), "price": "1.50"}})
 }
 

@@ -98,6 +98,17 @@ impl Raw {
         }
     }
 
+    /// The JSON body of an HTTP answer with this head; the connection goes on.
+    pub fn body(&mut self, head: &str) -> Value {
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.expect("a body of a known length").parse().unwrap();
+        while self.buffer.len() < length {
+            assert!(self.more().unwrap(), "the server ended the connection in the middle of an answer");
+        }
+        let body: Vec<u8> = self.buffer.drain(..length).collect();
+        serde_json::from_slice(&body).unwrap()
+    }
+
     /// Everything until the server ends the connection.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more().unwrap() {}
@@ -178,7 +189,7 @@ pub fn post(address: SocketAddr, token: &str, body: &str) -> (u16, Value) {
     let mut raw = Raw::socket(address);
     let length = body.len();
     raw.send(
-        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
+        format!("POST /publish?token={token} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
             .as_bytes(),
     );
     raw.send(body.as_bytes());

@@ -17,8 +17,11 @@ use rustc_hash::FxHashMap;
 pub use record::{Item, NOT_DURABLE, Outcome};
 pub(super) use thread::{LedgerInput, LedgerThread};
 
+use crate::clock::FineClock;
+use crate::ingest::publish::Seen;
 use crate::journal::Journal;
 use crate::market::{AccountTopic, Accounts, RoomId, Rooms, Topic};
+use crate::metrics::LedgerMeter;
 use crate::shard::{Interest, Leave};
 
 /// The ledger without its thread: `now` is an argument, what is to be sent goes into an outlet.
@@ -31,6 +34,11 @@ pub struct Ledger {
     listeners: FxHashMap<AccountTopic, Listeners>,
     /// The last number of what is told and not kept, by room.
     room_seqs: FxHashMap<RoomId, u64>,
+    /// The names of what is told and not kept.
+    seen: Seen,
+    /// For how long commits take, which is asked of the clock and decides nothing.
+    fine: FineClock,
+    meter: Arc<LedgerMeter>,
     /// Names this run of the numbers that are not kept.
     epoch: Arc<str>,
 }
@@ -58,8 +66,16 @@ impl Ledger {
             workers,
             listeners: FxHashMap::default(),
             room_seqs: FxHashMap::default(),
+            seen: Seen::default(),
+            fine: FineClock::start(),
+            meter: Arc::default(),
             epoch: epoch.into(),
         }
+    }
+
+    /// What it counts.
+    pub fn meter(&self) -> &Arc<LedgerMeter> {
+        &self.meter
     }
 
     /// Counts a subscriber less.

@@ -33,19 +33,23 @@ pub enum Item {
     User {
         /// Who.
         user: Arc<str>,
-        /// The publisher's name for it.
+        /// What its publisher calls what happened.
         event: String,
         /// JSON text.
         data: Box<str>,
+        /// The publisher's name for it.
+        event_id: Option<Box<str>>,
     },
     /// Something for a room, not kept.
     Room {
         /// Which.
         room: RoomId,
-        /// The publisher's name for it.
+        /// What its publisher calls what happened.
         event: String,
         /// JSON text.
         data: Box<str>,
+        /// The publisher's name for it.
+        event_id: Option<Box<str>>,
     },
 }
 
@@ -114,7 +118,10 @@ impl Ledger {
             let message = "nothing can be made durable: set data_dir (--data-dir)";
             return Err(Rejection::new(NOT_DURABLE, message));
         };
-        journal.record(now, entries).map_err(|failed| {
+        let began = self.fine.now();
+        let recorded = journal.record(now, entries);
+        self.meter.commits.record(self.fine.now().saturating_sub(began));
+        recorded.map_err(|failed| {
             error!(error = %failed, events = entries.len(), "private events were refused");
             let reason = match failed {
                 JournalError::Full => failed.to_string(),

@@ -29,7 +29,7 @@ impl Ledger {
                 if !recorded.is_repeated {
                     self.tell_kept(now, told, &entries[told.entry], recorded, out);
                 }
-            } else if outcomes[at].is_ok() {
+            } else if outcomes[at].is_ok() && !self.was_told(now, item) {
                 self.tell_passing(now, item, out);
             }
         }
@@ -94,6 +94,25 @@ impl Ledger {
         self.send_unkept(AccountTopic::Fills, now, body, out);
     }
 
+    /// Whether what is not kept was told before, by its name; from now on it was.
+    fn was_told(&mut self, now: Millis, item: &Item) -> bool {
+        let (scope, name) = match item {
+            Item::Private { user, event_id: Some(name), .. } => {
+                (format!("llm {}", user.as_deref().unwrap_or_default()), name)
+            }
+            Item::User { user, event_id: Some(name), .. } => (format!("user {user}"), name),
+            Item::Room { room, event_id: Some(name), .. } => (format!("room {}", room.0), name),
+            Item::Private { event_id: None, .. }
+            | Item::User { event_id: None, .. }
+            | Item::Room { event_id: None, .. } => return false,
+        };
+        let is_known = self.seen.knows(now, &scope, name);
+        if !is_known {
+            self.seen.add(now, &scope, name);
+        }
+        is_known
+    }
+
     fn tell_passing(&mut self, now: Millis, item: &Item, out: &mut impl Outlet) {
         match item {
             Item::Private { user: Some(user), event, data, .. } => {
@@ -102,12 +121,12 @@ impl Ledger {
                 self.send_unkept(topic, now, body, out);
             }
             Item::Private { user: None, .. } => {}
-            Item::User { user, event, data } => {
+            Item::User { user, event, data, .. } => {
                 let topic = AccountTopic::Own { account: self.accounts.id(user), part: Part::User };
                 let body = UpdateBody::Passing { event, data, user: Some(user) };
                 self.send_unkept(topic, now, body, out);
             }
-            Item::Room { room, event, data } => self.tell_room(now, *room, event, data, out),
+            Item::Room { room, event, data, .. } => self.tell_room(now, *room, event, data, out),
         }
     }
 

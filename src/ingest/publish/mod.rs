@@ -6,12 +6,14 @@
 mod book;
 mod market;
 mod object;
+mod seen;
 
 #[cfg(test)]
 mod tests;
 
 pub use book::{BookOrder, Verdict};
 pub use object::{Kind, Market, Object, Private, id_of, split};
+pub use seen::Seen;
 
 use serde::Serialize;
 

@@ -144,3 +144,109 @@ fn a_ticker_replaces_the_fields_that_it_names() {
     assert_eq!(read(r#","bidPrice":"4""#).unwrap_err().code, "BAD_FIELD");
     assert_eq!(read(r#","high24h":7"#).unwrap_err().code, "BAD_FIELD");
 }
+
+/// What fields must not be. A null is as good as no field.
+const DECIMALS: &[&str] =
+    &["7", r#""""#, r#""x""#, r#""1e5""#, r#""1.2.3""#, r#""99999999999999999999""#, "true", "[]", "{}"];
+const COUNTS: &[&str] = &["-1", "1.5", r#""7""#, "true", "[]", "18446744073709551616"];
+const TIMES: &[&str] = &["-1", "1.5", r#""7""#, "true", "1e400"];
+const LEVELS: &[&str] = &[
+    "{}",
+    "7",
+    "[[]]",
+    r#"[["1"]]"#,
+    r#"[["1","1","1"]]"#,
+    r#"[[1,"1"]]"#,
+    r#"[["0","1"]]"#,
+    r#"[["1","-1"]]"#,
+    r#"["1","1"]"#,
+];
+const TEXTS: &[&str] = &["7", "true", "[]", "{}"];
+const NAMES: &[&str] = &[r#""""#, r#""a\u0000""#, "1.5", "true", "[]", "{}"];
+
+/// A field, and what it must not be.
+type Field = (&'static str, &'static [&'static str]);
+
+/// Objects that are right, and their fields.
+const OBJECTS: &[(&str, &[Field])] = &[
+    (
+        TRADE,
+        &[
+            ("type", TEXTS),
+            ("symbol", TEXTS),
+            ("price", DECIMALS),
+            ("quantity", DECIMALS),
+            ("tradeId", &["true", "[]", "{}", "1.5", r#""""#]),
+            ("timestamp", TIMES),
+            ("side", TEXTS),
+        ],
+    ),
+    (
+        r#"{"type":"book.delta","symbol":"BTC/USD","bids":[],"asks":[],"firstUpdateId":1,"lastUpdateId":2,"timestamp":5}"#,
+        &[
+            ("symbol", TEXTS),
+            ("bids", LEVELS),
+            ("asks", LEVELS),
+            ("firstUpdateId", COUNTS),
+            ("lastUpdateId", COUNTS),
+            ("timestamp", TIMES),
+        ],
+    ),
+    (
+        r#"{"type":"ticker","symbol":"BTC/USD","lastPrice":"1","openPrice":"1","priceChange":"1","priceChangePercent":"1","high24h":"1","low24h":"1","volume24h":"1","quoteVolume24h":"1","bidPrice":"1","bidQty":"1","askPrice":"1","askQty":"1","openTime":1,"closeTime":2,"trades":3,"timestamp":4}"#,
+        &[
+            ("lastPrice", DECIMALS),
+            ("openPrice", DECIMALS),
+            ("priceChange", DECIMALS),
+            ("priceChangePercent", DECIMALS),
+            ("high24h", DECIMALS),
+            ("low24h", DECIMALS),
+            ("volume24h", DECIMALS),
+            ("quoteVolume24h", DECIMALS),
+            ("bidPrice", DECIMALS),
+            ("bidQty", DECIMALS),
+            ("askPrice", DECIMALS),
+            ("askQty", DECIMALS),
+            ("openTime", TIMES),
+            ("closeTime", TIMES),
+            ("trades", COUNTS),
+            ("timestamp", TIMES),
+        ],
+    ),
+    (
+        r#"{"type":"order.created","eventId":"e","userId":"ann","strategyId":"grid","data":{}}"#,
+        &[
+            ("eventId", NAMES),
+            ("userId", NAMES),
+            ("strategyId", NAMES),
+            ("data", &["null", "7", "[]", r#""{}""#]),
+        ],
+    ),
+    (
+        r#"{"room":"news","eventId":"e","event":"flash","data":1}"#,
+        &[("room", TEXTS), ("event", TEXTS), ("eventId", NAMES)],
+    ),
+    (r#"{"userId":"ann","eventId":"e","event":"flash","data":1}"#, &[("userId", NAMES), ("event", TEXTS)]),
+];
+
+#[test]
+fn every_field_of_every_object_is_refused_by_its_name_when_it_is_wrong() {
+    for (object, fields) in OBJECTS {
+        read(object).unwrap_or_else(|rejection| panic!("{object}: {}", rejection.message));
+        let right: serde_json::Map<_, _> = serde_json::from_str(object).unwrap();
+        for (name, wrongs) in *fields {
+            for wrong in *wrongs {
+                // As text: a number that is too large for a `Value` must come as it is.
+                let parts = right.iter().map(|(field, value)| match field == name {
+                    true => format!("\"{field}\":{wrong}"),
+                    false => format!("\"{field}\":{value}"),
+                });
+                let text = format!("{{{}}}", parts.collect::<Vec<_>>().join(","));
+                refused(&text, "BAD_FIELD", &format!("\"{name}\""));
+            }
+        }
+    }
+    let long = "x".repeat(257);
+    refused(&format!(r#"{{"type":"order.created","userId":"{long}","data":{{}}}}"#), "BAD_FIELD", "userId");
+    refused(&format!(r#"{{"room":"{long}","event":"e"}}"#), "BAD_FIELD", "room");
+}

@@ -25,6 +25,7 @@ use crate::state::BookStatus;
 struct Reading {
     families: Vec<Family>,
     latency: Vec<(String, Latency)>,
+    commits: Option<Latency>,
 }
 
 /// A metric and its values, each with its labels.
@@ -71,6 +72,7 @@ impl Market {
         self.read_books(&mut reading);
         self.read_source(&mut reading);
         read_workers(self.engine.workers().meters(), &mut reading);
+        reading.commits = Some(Latency::of(&self.engine.ledger_meter().commits));
         self.read_slow(&mut reading);
         let clients = i64::try_from(door.admission().present()).unwrap_or(i64::MAX);
         reading.add("clients", "Clients that hold a place", Kind::Gauge, vec![(vec![], clients)]);
@@ -110,6 +112,9 @@ impl Market {
             Kind::Counter,
             vec![(vec![], questions)],
         );
+        let not_kept = sum(&|meter| meter.bars_not_kept.read());
+        let help = "Closed bars that were not kept, because too many waited for the disk";
+        reading.add("bars_not_kept", help, Kind::Counter, vec![(vec![], not_kept)]);
         let newest = meters.iter().map(|meter| meter.newest.read()).max().unwrap_or_default();
         if newest > 0 {
             let age = Clock::start().now().saturating_sub(signed(newest));
@@ -236,6 +241,12 @@ impl Collector for Reading {
             let count = buckets.iter().map(|(_, count)| count).sum();
             let labels = [("worker", worker.as_str())];
             family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)?;
+        }
+        if let Some(Latency { buckets, sum }) = &self.commits {
+            let help = "From the begin of a group of private events to its being on disk";
+            let mut family = encoder.encode_descriptor("journal_commit_seconds", help, None, kind)?;
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            family.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)?;
         }
         Ok(())
     }

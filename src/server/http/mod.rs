@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
+use tokio::sync::watch;
 
 use super::answer::{Answer, error, wrong_method};
 use super::token::presented;
@@ -36,7 +37,9 @@ pub struct Market {
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
     tokens: Arc<Tokens>,
-    publish_bytes: usize,
+    publish: publish::PublishLimits,
+    /// Goes with the market: publishers that are connected hear it.
+    going_down: watch::Sender<()>,
     hub: HubShared,
     hub_payload: HubPayload,
     socketio: socketio::SocketIo,
@@ -62,7 +65,13 @@ impl Market {
             session,
             needs_data: config.source != Source::None,
             tokens,
-            publish_bytes: config.publish.bytes.get(),
+            publish: publish::PublishLimits {
+                bytes: config.publish.bytes.get(),
+                ping: limits.ping,
+                pong_timeout: limits.pong_timeout,
+                stalled: limits.stalled,
+            },
+            going_down: watch::Sender::default(),
             hub,
             hub_payload: config.hub_payload,
             socketio,
@@ -108,7 +117,8 @@ impl Routes for Market {
             (&Method::GET, "/healthz") => self.health(),
             (&Method::GET, "/readyz") => self.readiness(door),
             (&Method::POST, "/publish") => self.publish(request, peer).await,
-            (_, "/publish") => wrong_method("POST"),
+            (&Method::GET, "/publish") => self.publish_socket(request, peer, door),
+            (_, "/publish") => wrong_method("GET, POST"),
             (&Method::GET, "/ws") => self.hub(request, peer, door),
             (&Method::GET, "/ws/status") => self.hub_status(),
             (&Method::GET, "/metrics") => self.metrics(door),

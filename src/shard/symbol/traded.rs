@@ -120,11 +120,13 @@ impl SymbolState {
                 let kline = &mut klines[interval as usize];
                 let seq = kline.close(turn.config.bars_kept);
                 send_bar(kline, names, seq, bar, BarKind::Closed, turn);
+                turn.out.closed(names.0, names.3, interval, bar);
             }
             BarChange::Corrected(interval, bar) => {
                 let kline = &mut klines[interval as usize];
                 let seq = kline.correct(bar.open_time, turn.config.bars_kept);
                 send_bar(kline, names, seq, bar, BarKind::Correction, turn);
+                turn.out.closed(names.0, names.3, interval, bar);
             }
         });
         for interval in Interval::ALL.into_iter().filter(|&interval| changed[interval as usize]) {

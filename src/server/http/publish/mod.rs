@@ -1,25 +1,31 @@
 //! `/publish`: where an exchange's backend hands in what happened.
 
+mod socket;
+
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
+pub(super) use socket::PublishLimits;
+
 use super::Market;
-use crate::auth::{Refused, audit};
+use crate::auth::{Grant, Refused, audit};
 use crate::clock::Clock;
 use crate::engine::Published;
+use crate::server::Patience;
 use crate::server::answer::{Answer, body, error};
 
 impl Market {
     pub(super) async fn publish(&self, request: Request<Incoming>, peer: SocketAddr) -> Answer {
-        if let Err(refusal) = self.publisher_of(&request, peer) {
-            return refusal;
-        }
-        let limit = self.publish_bytes;
+        let grant = match self.publisher_of(&request, peer) {
+            Ok(grant) => grant,
+            Err(refusal) => return refusal,
+        };
+        let patience = request.extensions().get::<Patience>().cloned();
+        let limit = self.publish.bytes;
         let too_large = || {
             let message = format!("more than {limit} bytes at once (publish.bytes): send less, more often");
             error(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", &message)
@@ -38,12 +44,16 @@ impl Market {
         let Ok(text) = std::str::from_utf8(&bytes) else {
             return error(StatusCode::BAD_REQUEST, "NOT_JSON", "the body is not UTF-8 text");
         };
-        answered(&self.engine.publish(Clock::start().now(), text).await)
+        // The disk takes as long as it takes. With the answer the connection's time begins anew, so
+        // that one connection carries as many publications as come in time.
+        let _held = patience.as_ref().map(Patience::hold);
+        let publisher = self.engine.publisher();
+        answered(&publisher.publish_from(Clock::start().now(), grant.user(), text).await)
     }
 
     /// Lets a publisher in, or says why not.
     #[allow(clippy::result_large_err, reason = "an answer is made once a request")]
-    pub(super) fn publisher_of<B>(&self, request: &Request<B>, peer: SocketAddr) -> Result<(), Answer> {
+    pub(super) fn publisher_of<B>(&self, request: &Request<B>, peer: SocketAddr) -> Result<Grant, Answer> {
         let Some(grant) = self.grant(request, peer, "/publish")? else {
             let refused = Refused::Missing;
             audit::token_refused(peer, "/publish", refused);
@@ -54,20 +64,17 @@ impl Market {
             let message = "publishing needs a token whose scope holds \"publish\"";
             return Err(error(StatusCode::FORBIDDEN, "FORBIDDEN", message));
         }
-        Ok(())
+        Ok(grant)
     }
 }
 
 fn answered(published: &Published) -> Answer {
     let status = match published.accepted {
         _ if published.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
+        _ if published.is_too_often() => StatusCode::TOO_MANY_REQUESTS,
         // An empty list has nothing wrong in it.
         0 if !published.rejected.is_empty() => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let mut answer = body(status, &json!(published));
-    // A connection that is not upgraded lives no longer than the handshake may take: it ends here, and
-    // not in the middle of a later publication.
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    answer
+    body(status, &json!(published))
 }

@@ -1,0 +1,141 @@
+//! Lets go of what is no longer to be kept: what is too old, and what is beyond the count of its topic.
+//!
+//! Events lie in the order in which they came, so that the old ones are one piece at the front. What
+//! is beyond its count is scattered: a round over all events lets go of it, a step at a time, and
+//! begins when half as much has been written as the last round left. So an event is looked at three
+//! times at most on the average, and the store holds at most half as much again as is to be kept.
+
+use rusqlite::Connection;
+
+use super::accounts::Head;
+use super::events::{REMEMBERED, topics};
+use super::standing::{Kind, Place, read, remove};
+use super::{Journal, JournalError};
+use crate::market::Millis;
+
+/// Where the round over all events stands.
+#[derive(Debug, Default)]
+pub(super) struct Cleaner {
+    /// Events since the last round began.
+    written: u64,
+    /// Events that the last round left.
+    left: u64,
+    round: Option<Round>,
+}
+
+#[derive(Debug)]
+struct Round {
+    /// The last event that it has looked at.
+    at: i64,
+    /// The last event that it is to look at.
+    end: i64,
+    left: u64,
+}
+
+impl Cleaner {
+    /// Counts events that were recorded.
+    pub(super) fn written(&mut self, count: usize) {
+        self.written += count as u64;
+    }
+
+    /// The round that is under way, or begins now that it is time.
+    fn round(&mut self, db: &Connection) -> Result<Option<&mut Round>, JournalError> {
+        if self.round.is_none() && self.written >= self.left / 2 + ROUND_LEAST {
+            let mut query = db.prepare_cached("select max(id) from events")?;
+            let end: Option<i64> = query.query_row([], |row| row.get(0))?;
+            self.round = end.map(|end| Round { at: 0, end, left: 0 });
+            self.written = 0;
+        }
+        Ok(self.round.as_mut())
+    }
+}
+
+impl Journal {
+    /// Lets some of what is not to be kept go; whether there may be more of it.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the store cannot be written.
+    pub fn forget(&mut self, now: Millis) -> Result<bool, JournalError> {
+        let transaction = self.db.unchecked_transaction()?;
+        let old = forget_old(&transaction, now.saturating_sub(self.retention.age))?;
+        let names = forget_names(&transaction, now.saturating_sub(REMEMBERED))?;
+        let mut is_over = true;
+        if let Some(round) = self.cleaner.round(&transaction)? {
+            is_over = step(&transaction, round, self.retention.events)?;
+        }
+        transaction.commit()?;
+        if let Some(round) = self.cleaner.round.take_if(|_| is_over) {
+            self.cleaner.left = round.left;
+        }
+        Ok(old || names || !is_over)
+    }
+}
+
+/// Events of before `old`, all of which are at the front.
+fn forget_old(db: &Connection, old: Millis) -> Result<bool, JournalError> {
+    let mut query = db.prepare_cached(
+        "select max(id), count(*) from (select id, at from events order by id limit ?2) where at < ?1",
+    )?;
+    let (last, count): (Option<i64>, i64) =
+        query.query_row((old, AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some(last) = last {
+        db.prepare_cached("delete from events where id <= ?1")?.execute([last])?;
+    }
+    Ok(count == AT_ONCE)
+}
+
+/// Names of before `old`, which were to be remembered until now.
+fn forget_names(db: &Connection, old: Millis) -> Result<bool, JournalError> {
+    let mut query = db.prepare_cached("select id, account, name, at from names order by id limit ?1")?;
+    let mut found = query.query([AT_ONCE])?;
+    let (mut last, mut count) = (None, 0);
+    while let Some(row) = found.next()? {
+        let (account, name, at): (i64, String, Millis) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        if at > old {
+            break;
+        }
+        (last, count) = (Some(row.get::<_, i64>(0)?), count + 1);
+        let place = Place { account, kind: Kind::Seen, topic: "", key: &name };
+        // Since then it may have been given to another event.
+        if read(db, &place)?.is_some_and(|data| data.ends_with(&format!(" {at}"))) {
+            remove(db, &place)?;
+        }
+    }
+    if let Some(last) = last {
+        db.prepare_cached("delete from names where id <= ?1")?.execute([last])?;
+    }
+    Ok(count == AT_ONCE)
+}
+
+/// Looks at some events, and lets go of those that are beyond the count in each of their topics;
+/// whether the round is over.
+fn step(db: &Connection, round: &mut Round, kept: u64) -> Result<bool, JournalError> {
+    let mut query = db.prepare_cached(
+        "select id, account, topics from events where id > ?1 and id <= ?2 order by id limit ?3",
+    )?;
+    let mut found = query.query((round.at, round.end, AT_ONCE))?;
+    let (mut beyond, mut count) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        let (id, account, lines): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        (round.at, count) = (id, count + 1);
+        let mut is_kept = false;
+        for (topic, seq, _) in topics(&lines) {
+            is_kept |= Head::find(db, account, topic)?.seq.saturating_sub(seq) < kept;
+        }
+        match is_kept {
+            true => round.left += 1,
+            false => beyond.push(id),
+        }
+    }
+    let mut delete = db.prepare_cached("delete from events where id = ?1")?;
+    for id in beyond {
+        delete.execute([id])?;
+    }
+    Ok(count < AT_ONCE)
+}
+
+/// Rows that are looked at in one transaction: some milliseconds of work.
+const AT_ONCE: i64 = 2_000;
+
+/// Events below which no round is worth its while.
+const ROUND_LEAST: u64 = 10_000;
