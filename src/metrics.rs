@@ -99,6 +99,8 @@ pub struct ShardMeter {
     pub newest: Count,
     /// Frames handed to workers, by the topic's class, in the order of [`TOPIC_CLASSES`].
     pub frames: [Count; TOPIC_CLASSES.len()],
+    /// Updates put into words: once for each dialect that somebody listens in, however many they are.
+    pub encodings: Count,
     /// Questions about the past.
     pub questions: Count,
     /// Closed bars that were not kept, because too many waited for the disk.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keys::KeyName;
 use crate::market::Millis;
 
 /// Who somebody is, what it may do, and until when.
@@ -14,6 +15,8 @@ pub struct Grant {
     may_publish: bool,
     is_admin: bool,
     expires: Option<Millis>,
+    /// The key of a set that the token was signed with: when it leaves the set, the grant ends.
+    key: Option<Arc<KeyName>>,
 }
 
 impl Grant {
@@ -24,7 +27,18 @@ impl Grant {
             may_publish: scopes.publish,
             is_admin: scopes.admin,
             expires,
+            key: None,
         }
+    }
+
+    /// The same, as long as this key is in force.
+    pub(super) fn signed_with(self, key: Option<Arc<KeyName>>) -> Grant {
+        Grant { key, ..self }
+    }
+
+    /// The key that it rests on, where that can rotate away.
+    pub(super) const fn key(&self) -> Option<&Arc<KeyName>> {
+        self.key.as_ref()
     }
 
     /// What somebody without a token is in development mode, which loopback alone allows.

@@ -1,6 +1,7 @@
 //! Verifies tokens: signature, times, audience, issuer, and who they speak of.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::errors::ErrorKind;
@@ -11,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::grant::Scopes;
-use super::keys::{BadKeys, Keys, NoKey};
+use super::keys::{BadKeys, KeyName, Keys, NoKey};
 use super::{Grant, signature};
 use crate::config::{Auth, Config};
 use crate::market::Millis;
@@ -20,6 +21,8 @@ use crate::market::Millis;
 pub struct Tokens {
     keys: ArcSwap<Keys>,
     rules: Auth,
+    /// How often keys went out of force.
+    rotations: AtomicU64,
     /// Somebody brought a key that is not known: the set may have changed.
     pub(super) unknown: Notify,
 }
@@ -32,7 +35,12 @@ impl Tokens {
     pub fn new(config: &Config) -> Result<Tokens, BadKeys> {
         signature::install();
         let keys = Keys::new(&config.secrets, config.auth.algorithm)?;
-        Ok(Tokens { keys: ArcSwap::from_pointee(keys), rules: config.auth.clone(), unknown: Notify::new() })
+        Ok(Tokens {
+            keys: ArcSwap::from_pointee(keys),
+            rules: config.auth.clone(),
+            rotations: AtomicU64::new(0),
+            unknown: Notify::new(),
+        })
     }
 
     /// Whether any key is configured: without one nobody can be authenticated.
@@ -53,13 +61,40 @@ impl Tokens {
             // An extension that must be understood, and we understand none (RFC 7515, 4.1.11).
             return Err(Refused::Malformed);
         }
-        let claims = self.verified(&header, token)?;
-        self.grant(now, &claims)
+        let (claims, key) = self.verified(&header, token)?;
+        Ok(self.grant(now, &claims)?.signed_with(key))
+    }
+
+    /// When a grant ends: with its token, or at once where the key has gone that the token was signed
+    /// with (0, which is long past). `None` is never.
+    pub fn ends(&self, grant: &Grant) -> Option<Millis> {
+        if self.has_key_of(grant) { grant.expires() } else { Some(0) }
+    }
+
+    /// Why a grant holds no longer at `now`; `None` where it does.
+    pub fn ended(&self, now: Millis, grant: &Grant) -> Option<Ended> {
+        if !self.has_key_of(grant) {
+            return Some(Ended::KeyGone);
+        }
+        (!grant.is_valid_at(now)).then_some(Ended::Expired)
+    }
+
+    /// How often keys went out of force. Where this has risen, some grants may have ended.
+    pub fn rotations(&self) -> u64 {
+        self.rotations.load(Ordering::Acquire)
+    }
+
+    fn has_key_of(&self, grant: &Grant) -> bool {
+        grant.key().is_none_or(|key| self.keys.load().holds(key))
     }
 
     /// Takes over keys that were read anew.
     pub(super) fn replace(&self, keys: Keys) {
-        self.keys.store(Arc::new(keys));
+        let keys = Arc::new(keys);
+        let before = self.keys.swap(keys.clone());
+        if before.lose_any_to(&keys) {
+            self.rotations.fetch_add(1, Ordering::Release);
+        }
     }
 
     fn unreadable(&self, token: &str) -> Refused {
@@ -75,9 +110,9 @@ impl Tokens {
         clippy::wildcard_enum_match_arm,
         reason = "the library's, and open: what it may add is refused like the rest"
     )]
-    fn verified(&self, header: &Header, token: &str) -> Result<Claims, Refused> {
+    fn verified(&self, header: &Header, token: &str) -> Result<(Claims, Option<Arc<KeyName>>), Refused> {
         let keys = self.keys.load();
-        let key = keys.find(header.kid.as_deref()).map_err(|none| match none {
+        let (key, name) = keys.find(header.kid.as_deref()).map_err(|none| match none {
             NoKey::Configured => Refused::NoKeys,
             NoKey::Unknown => {
                 self.unknown.notify_one();
@@ -93,7 +128,7 @@ impl Tokens {
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
         validation.required_spec_claims.clear();
         let decoded = decode::<Claims>(token, &key.key, &validation);
-        decoded.map(|token| token.claims).map_err(|error| match error.kind() {
+        decoded.map(|token| (token.claims, name.cloned())).map_err(|error| match error.kind() {
             ErrorKind::InvalidSignature => Refused::WrongSignature,
             ErrorKind::InvalidAlgorithm | ErrorKind::InvalidKeyFormat => Refused::WrongAlgorithm,
             // All else that the library can say is about the shape of the token.
@@ -181,6 +216,17 @@ fn millis(seconds: &Number) -> Result<Millis, Refused> {
         (None, Some(seconds)) => Ok((seconds * 1_000.0) as Millis),
         (None, None) => Err(Refused::Malformed),
     }
+}
+
+/// Why a grant holds no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Ended {
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// The key rotated away.
+    #[error("the key that the token was signed with is no longer in force")]
+    KeyGone,
 }
 
 /// Why a token grants nothing.

@@ -1,6 +1,7 @@
 //! The keys that tokens are checked with: one that is given, or a set that rotates.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
@@ -36,8 +37,22 @@ impl fmt::Debug for Key {
 /// A key of a set.
 #[derive(Debug)]
 pub struct NamedKey {
-    id: Option<String>,
+    name: Arc<KeyName>,
     key: Key,
+}
+
+/// Which key of a set: another one under the same `kid` is another key.
+#[derive(PartialEq, Eq)]
+pub(super) struct KeyName {
+    id: Option<String>,
+    /// The numbers of the key, as the set writes them.
+    numbers: Vec<String>,
+}
+
+impl fmt::Debug for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the key {:?}", self.id)
+    }
 }
 
 /// Why no key is found for a token.
@@ -83,18 +98,36 @@ impl Keys {
     }
 
     /// The key that a token with this `kid` must be signed with.
-    pub(super) fn find(&self, id: Option<&str>) -> Result<&Key, NoKey> {
+    ///
+    /// With its name, where it is one that can rotate away.
+    pub(super) fn find(&self, id: Option<&str>) -> Result<(&Key, Option<&Arc<KeyName>>), NoKey> {
         match (self, id) {
             (Keys::None, _) => Err(NoKey::Configured),
-            (Keys::One(key), _) => Ok(key),
+            (Keys::One(key), _) => Ok((key, None)),
             (Keys::Set(keys), Some(id)) => {
-                let named = keys.iter().find(|key| key.id.as_deref() == Some(id));
-                named.map(|named| &named.key).ok_or(NoKey::Unknown)
+                let named = keys.iter().find(|key| key.name.id.as_deref() == Some(id));
+                named.map(|named| (&named.key, Some(&named.name))).ok_or(NoKey::Unknown)
             }
             (Keys::Set(keys), None) => match &keys[..] {
-                [only] => Ok(&only.key),
+                [only] => Ok((&only.key, Some(&only.name))),
                 _ => Err(NoKey::Unknown),
             },
+        }
+    }
+
+    /// Whether the key of that name is in force.
+    pub(super) fn holds(&self, name: &KeyName) -> bool {
+        match self {
+            Keys::None | Keys::One(_) => false,
+            Keys::Set(keys) => keys.iter().any(|key| *key.name == *name),
+        }
+    }
+
+    /// Whether a key of these is none of `newer`.
+    pub(super) fn lose_any_to(&self, newer: &Keys) -> bool {
+        match self {
+            Keys::None | Keys::One(_) => false,
+            Keys::Set(keys) => keys.iter().any(|key| !newer.holds(&key.name)),
         }
     }
 
@@ -120,11 +153,13 @@ struct RawSet {
 fn named_key(value: Value, wanted: Option<TokenAlgorithm>) -> Option<NamedKey> {
     let said = value.get("alg").and_then(Value::as_str).map(str::to_owned);
     let jwk: Jwk = serde_json::from_value(value).ok()?;
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => TokenAlgorithm::Rs256,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => TokenAlgorithm::Es256,
+    let (algorithm, numbers) = match &jwk.algorithm {
+        AlgorithmParameters::RSA(key) => (TokenAlgorithm::Rs256, vec![key.n.clone(), key.e.clone()]),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (TokenAlgorithm::Es256, vec![key.x.clone(), key.y.clone()])
+        }
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            TokenAlgorithm::EdDsa
+            (TokenAlgorithm::EdDsa, vec![key.x.clone()])
         }
         // Secrets have no place in a set that is published, and the rest we cannot check.
         _ => return None,
@@ -133,7 +168,8 @@ fn named_key(value: Value, wanted: Option<TokenAlgorithm>) -> Option<NamedKey> {
         && wanted.is_none_or(|wanted| wanted == algorithm)
         && jwk.common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature);
     let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| fits)?;
-    Some(NamedKey { id: jwk.common.key_id, key: Key { key, algorithm } })
+    let name = Arc::new(KeyName { id: jwk.common.key_id, numbers });
+    Some(NamedKey { name, key: Key { key, algorithm } })
 }
 
 fn public_key(pem: &str, wanted: Option<TokenAlgorithm>) -> Result<Key, BadKeys> {

@@ -15,7 +15,7 @@ mod signature;
 mod tests;
 
 pub use grant::Grant;
-pub use jwt::{Refused, Tokens};
+pub use jwt::{Ended, Refused, Tokens};
 pub use keys::{BadKeys, Keys};
 pub use mint::{CannotMint, Mint, mint};
 pub use refresh::{fetch, keep_fresh};

@@ -9,6 +9,8 @@ pub mod maven;
 pub mod native;
 pub mod tradewithai;
 
+use serde_json::error::Category;
+
 use crate::encode::Frame;
 use crate::market::{Topic, Update};
 
@@ -52,6 +54,17 @@ impl Dialect {
             Dialect::MavenDelta => maven::encode(update, maven::Books::Deltas),
             Dialect::TradeWithAi => tradewithai::encode(update),
         }
+    }
+}
+
+/// What is wrong with a message, and where. A value of the wrong kind is not repeated, as the library
+/// would: it may be a token.
+pub(crate) fn wrong(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Data => {
+            format!("a value of another kind at line {} column {}", error.line(), error.column())
+        }
+        Category::Io | Category::Syntax | Category::Eof => error.to_string(),
     }
 }
 

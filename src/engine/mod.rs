@@ -57,6 +57,7 @@ pub struct Engine {
     history: History,
     meters: Vec<Arc<ShardMeter>>,
     ledger_meter: Arc<LedgerMeter>,
+    telling: Arc<ShardMeter>,
     live: Arc<LiveCounters>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -125,12 +126,12 @@ impl Engine {
         let (ledger, inputs) = crossbeam_channel::bounded(config.publish.queue.get());
         let count = u16::try_from(workers.inboxes().len()).unwrap_or(u16::MAX);
         let keeping = Ledger::new(journal, accounts.clone(), rooms.clone(), count, &epoch);
-        let ledger_meter = keeping.meter().clone();
+        let (ledger_meter, telling) = (keeping.meter().clone(), Arc::<ShardMeter>::default());
         let thread = LedgerThread {
             ledger: keeping,
             inputs,
             commands: asked,
-            out: WorkerOutlet::new(workers.clone(), config.compression, Arc::default()),
+            out: WorkerOutlet::new(workers.clone(), config.compression, telling.clone()),
             fine: workers.clock(),
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
@@ -150,6 +151,7 @@ impl Engine {
             history,
             meters,
             ledger_meter,
+            telling,
             live: Arc::default(),
             threads,
         })
@@ -178,6 +180,11 @@ impl Engine {
     /// What each shard counts.
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
         &self.meters
+    }
+
+    /// What the ledger tells, counted as a shard's is.
+    pub fn telling(&self) -> &ShardMeter {
+        &self.telling
     }
 
     /// What the ledger counts.

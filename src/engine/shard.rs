@@ -166,6 +166,7 @@ impl Outlet for WorkerOutlet {
     }
 
     fn share(&self, frame: Frame) -> Frame {
+        self.meter.encodings.add(1);
         if self.compression { frame.shared_deflated() } else { frame }
     }
 

@@ -27,6 +27,8 @@ pub enum ToWorker {
     Broadcast(Broadcast),
     /// The beginning of a subscription.
     Joined(Joined),
+    /// Something that conversations go by has changed: each is asked anew when it is due.
+    LookAgain,
     /// The server goes down: every client is told, and the worker ends when all are gone or
     /// at this time.
     ShutDown {

@@ -162,6 +162,10 @@ impl Worker {
             ToWorker::Connect(connection) => self.connect(connection),
             ToWorker::Open(session) => self.open(*session),
             ToWorker::Ask { sid, asked } => self.asked(sid, asked),
+            // Its task asks the conversation when it is due whenever it is woken.
+            ToWorker::LookAgain => {
+                self.connections.borrow().values().for_each(|connection| connection.wake.notify_one());
+            }
             ToWorker::ShutDown { until } => self.shut_down(until),
         }
     }

@@ -79,6 +79,7 @@ impl Workers {
                 | ToWorker::Joined(_)
                 | ToWorker::Open(_)
                 | ToWorker::Ask { .. }
+                | ToWorker::LookAgain
                 | ToWorker::ShutDown { .. } => unreachable!("the message comes back as it was"),
             }
         })
@@ -107,6 +108,14 @@ impl Workers {
     /// Where one worker shows what it counted.
     pub(super) fn shown(&self, worker: u16) -> &Mutex<Counts> {
         &self.counts[usize::from(worker)]
+    }
+
+    /// Has every conversation asked anew when it is due. Whether all workers had room for that.
+    pub fn look_again(&self) -> bool {
+        self.inboxes
+            .iter()
+            .map(|worker| worker.try_send(ToWorker::LookAgain))
+            .fold(true, |all, sent| all & sent.is_ok())
     }
 
     /// What each of them counts, by the workers' numbers.

@@ -36,7 +36,8 @@ pub struct Entry {
 pub struct Recorded {
     /// Its number in each of its topics.
     pub seqs: Vec<u64>,
-    /// Its number over all of the user's topics.
+    /// Its number over all of the user's topics in the first of its topics; each further one has the
+    /// next number.
     pub user_seq: u64,
     /// It was recorded before: the number is that of then, and nobody is to hear it again.
     pub is_repeated: bool,
@@ -121,9 +122,10 @@ impl Journal {
                 }
                 return Err(JournalError::Damaged { what: format!("{} is missing", what()) });
             };
-            let before = found.before(account.row, topic, wanted);
-            id = before.ok_or_else(|| JournalError::Damaged { what: what() })?;
-            rows.push(Row { seq: wanted, ..found.row });
+            let place = found.place(account.row, topic, wanted);
+            let (before, user_seq) = place.ok_or_else(|| JournalError::Damaged { what: what() })?;
+            id = before;
+            rows.push(Row { seq: wanted, user_seq, ..found.row });
         }
         rows.reverse();
         Ok(Missed::Rows(rows))
@@ -196,11 +198,14 @@ impl Found {
         Err(JournalError::Damaged { what: format!("event {seq} of {topic} of account {}", found.account) })
     }
 
-    /// The event that came before in a topic; `None` where this one is not what was looked for.
-    fn before(&self, account: i64, topic: &str, seq: u64) -> Option<i64> {
+    /// The event that came before in a topic, and the user's number there; `None` where this one is not
+    /// what was looked for.
+    fn place(&self, account: i64, topic: &str, seq: u64) -> Option<(i64, u64)> {
         let mut topics = topics(&self.topics);
         let found = topics.find(|(name, number, _)| *name == topic && *number == seq);
-        found.filter(|_| self.account == account).map(|(_, _, before)| before)
+        let (_, _, before) = found.filter(|_| self.account == account)?;
+        // The number that is kept is that of the last topic.
+        Some((before, self.row.user_seq - topics.count() as u64))
     }
 }
 
@@ -224,7 +229,8 @@ fn write(
     {
         return Ok(Recorded { seqs: vec![seq], user_seq: 0, is_repeated: true });
     }
-    account.user_seq += 1;
+    // What is told under two topics is told twice: each has a number.
+    account.user_seq += entry.topics.len() as u64;
     let (id, seqs) = insert(db, account, now, entry)?;
     for topic in &entry.topics {
         account.advance(db, topic, id)?;
@@ -242,7 +248,8 @@ fn write(
         let mut insert = db.prepare_cached("insert or ignore into strategies values (?1, ?2)")?;
         insert.execute((&**strategy, account.row))?;
     }
-    Ok(Recorded { seqs, user_seq: account.user_seq, is_repeated: false })
+    let user_seq = account.user_seq + 1 - seqs.len() as u64;
+    Ok(Recorded { seqs, user_seq, is_repeated: false })
 }
 
 /// Puts an event at the end of all, whoever's it is; returns where it is, and its numbers.

@@ -40,9 +40,10 @@ fn numbers_have_no_holes_and_go_on_after_a_restart_under_the_same_epoch() {
         let trade = entry("ann", "trade.executed", "{}", &["trades"]);
         let recorded = journal.record(1, &[both, trade, order("bob", 1)]).unwrap();
         let numbers: Vec<_> = recorded.iter().map(|one| (one.seqs.clone(), one.user_seq)).collect();
-        let (next, user) = (run + 1, run * 2);
-        assert_eq!(numbers, [(vec![next, next], user + 1), (vec![next], user + 2), (vec![next], next)]);
-        assert_eq!(journal.head("ann", "orders").unwrap(), (next, user + 2));
+        // What is told under two topics has a number in each.
+        let (next, user) = (run + 1, run * 3);
+        assert_eq!(numbers, [(vec![next, next], user + 1), (vec![next], user + 3), (vec![next], next)]);
+        assert_eq!(journal.head("ann", "orders").unwrap(), (next, user + 3));
     }
 }
 

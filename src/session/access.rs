@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{Grant, Refused, Tokens, audit};
+use crate::auth::{Ended, Grant, Refused, Tokens, audit};
 use crate::dialect::RefusalCode;
 use crate::market::{AccountId, AccountTopic, Accounts, Audience, Millis, Part, Rooms, TRADING, Topic};
 
@@ -122,18 +122,21 @@ impl Access {
         Ok(may_stay)
     }
 
-    /// When the grant ends.
+    /// When the token ends.
     pub fn expires(&self) -> Option<Millis> {
         self.grant.as_ref().and_then(Grant::expires)
     }
 
-    /// Drops a grant whose time is over; whether it was.
-    pub fn expire(&mut self, now: Millis) -> bool {
-        let over = self.grant.as_ref().is_some_and(|grant| !grant.is_valid_at(now));
-        if over {
-            self.grant = None;
-        }
-        over
+    /// The same, but for a grant that has ended already because its key has gone.
+    pub fn ends(&self) -> Option<Millis> {
+        self.grant.as_ref().and_then(|grant| self.tokens.ends(grant))
+    }
+
+    /// Drops a grant that holds no longer, and says why it does not.
+    pub fn expire(&mut self, now: Millis) -> Option<Ended> {
+        let ended = self.tokens.ended(now, self.grant.as_ref()?)?;
+        self.grant = None;
+        Some(ended)
     }
 
     /// The name that stands in a topic's own: a room's or a strategy's.

@@ -203,14 +203,13 @@ impl Conversation for Native {
     }
 
     fn next_due(&self) -> Option<Millis> {
-        self.access.expires()
+        self.access.ends()
     }
 
     fn advance(&mut self, now: Millis, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
-        if self.access.expire(now) {
+        if let Some(ended) = self.access.expire(now) {
             self.leave_private(topics, actions);
-            let message =
-                "the token has expired: send {\"op\":\"auth\",\"token\":…} and subscribe again".to_owned();
+            let message = format!("{ended}: send {{\"op\":\"auth\",\"token\":…}} and subscribe again");
             refuse(Refusal { id: None, code: RefusalCode::TokenExpired, message, topic: None }, actions);
         }
     }

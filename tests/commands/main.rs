@@ -15,5 +15,6 @@ mod durability;
 mod full_disk;
 mod record;
 mod replay;
+mod secrets;
 mod serve;
 mod tail;

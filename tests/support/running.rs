@@ -29,6 +29,8 @@ pub struct Running {
     pub symbols: Arc<Symbols>,
     pub board: Arc<Board>,
     pub workers: Workers,
+    pub tokens: Arc<Tokens>,
+    config: Config,
     sink: EngineSink,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -42,14 +44,16 @@ impl Running {
         let engine = Engine::start(&config).unwrap();
         let workers = engine.workers().clone();
         let (symbols, board, sink) = (engine.symbols().clone(), engine.board().clone(), engine.sink());
+        let tokens = Arc::new(Tokens::new(&config).unwrap());
+        read_keys(&tokens, &config);
+        let (kept, taken) = (config.clone(), tokens.clone());
         let (stop, stopped) = watch::channel(false);
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let market = runtime.block_on(async {
                 let door = Door::new(&config, engine.workers().clone());
-                let tokens = Arc::new(Tokens::new(&config).unwrap());
-                let market = Market::new(&config, engine, tokens);
+                let market = Market::new(&config, engine, taken);
                 let server = Server::bind(&config, market, door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
                 server.serve(stopped).await
@@ -57,7 +61,12 @@ impl Running {
             market.into_engine().shut_down(config.limits.shutdown);
         });
         let address = told.recv().unwrap();
-        Running { address, symbols, board, workers, sink, stop, thread: Some(thread) }
+        Running { address, symbols, board, workers, tokens, config: kept, sink, stop, thread: Some(thread) }
+    }
+
+    /// Reads the configured key set again, as the server does from time to time.
+    pub fn read_keys(&self) {
+        read_keys(&self.tokens, &self.config);
     }
 
     /// A market of one symbol.
@@ -223,6 +232,12 @@ fn levels(side: &BTreeMap<i64, i64>) -> Vec<RawLevel> {
         quantity: Quantity::new(Decimal::new(quantity, 3)).unwrap(),
     };
     side.iter().map(level).collect()
+}
+
+/// Reads the configured key set, where there is one.
+pub fn read_keys(tokens: &Tokens, config: &Config) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(tickcast::auth::fetch(tokens, config)).unwrap();
 }
 
 /// The keys of servers that ask for tokens.

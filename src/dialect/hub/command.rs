@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{Payload, message};
 use crate::dialect::native::array;
+use crate::dialect::wrong;
 use crate::encode::{Frame, json, time};
 use crate::market::Millis;
 
@@ -44,8 +45,9 @@ pub struct Rejection {
 /// # Errors
 /// A [`Fault`] that says what is wrong with it.
 pub fn read(text: &str) -> Result<Word, Fault> {
-    let envelope: Envelope<'_> = serde_json::from_str(text)
-        .map_err(|error| bad(format!("a message is {{\"type\",\"timestamp\",\"payload\"}}: {error}")))?;
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
+        bad(format!("a message is {{\"type\",\"timestamp\",\"payload\"}}: {}", wrong(&error)))
+    })?;
     match &*envelope.kind {
         "SUBSCRIPTION" => {
             let asked: Subscription = payload(envelope.payload, "{\"action\",\"topics\"}")?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::{Command, Refusal, RefusalCode, Since};
+use crate::dialect::{Command, Refusal, RefusalCode, Since, wrong};
 use crate::encode::{Frame, json};
 use crate::market::Millis;
 
@@ -17,7 +17,7 @@ pub fn read(text: &str) -> Result<Command, Refusal> {
     let message: Message<'_> = serde_json::from_str(text).map_err(|error| Refusal {
         id: None,
         code: RefusalCode::BadMessage,
-        message: format!("a message is one JSON object with an \"op\": {error}"),
+        message: format!("a message is one JSON object with an \"op\": {}", wrong(&error)),
         topic: None,
     })?;
     let id = message.id.map(|id| id.get().to_owned());

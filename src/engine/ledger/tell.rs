@@ -44,14 +44,14 @@ impl Ledger {
         out: &mut impl Outlet,
     ) {
         let epoch = self.journal.as_ref().map(|journal| journal.epoch().to_owned()).unwrap_or_default();
-        let body = UpdateBody::Private {
+        let numbered = |user_seq| UpdateBody::Private {
             event: entry.event,
             data: &entry.data,
             user: &entry.user,
-            user_seq: Some(recorded.user_seq),
+            user_seq: Some(user_seq),
         };
-        let account = told.account;
-        for (part, seq) in told.parts.iter().zip(&recorded.seqs) {
+        let (account, body) = (told.account, numbered(recorded.user_seq));
+        for ((part, seq), user_seq) in told.parts.iter().zip(&recorded.seqs).zip(recorded.user_seq..) {
             let (part, name) = match part {
                 PartName::Of(part) => (*part, ""),
                 PartName::Strategy(name) | PartName::StrategyOrders(name) => {
@@ -60,6 +60,7 @@ impl Ledger {
                     (if is_state { Part::Strategy(id) } else { Part::StrategyOrders(id) }, &**name)
                 }
             };
+            let body = numbered(user_seq);
             self.send(AccountTopic::Own { account, part }, name, &epoch, *seq, now, body, out);
         }
         let (everyones, strategies) = match entry.event.split_once('.').map_or("", |(kind, _)| kind) {
@@ -152,6 +153,7 @@ impl Ledger {
         // Rooms are joined at the workers, so that every one of them is told.
         for dialect in Dialect::ALL {
             let Some(frame) = dialect.encode(&update) else { continue };
+            let frame = out.share(frame);
             for worker in 0..self.workers {
                 let (channel, frame) = (dialect.of(topic), frame.clone());
                 out.broadcast(worker, Broadcast { channel, class: Class::Lossless, follows: 0, frame });

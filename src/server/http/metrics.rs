@@ -105,6 +105,12 @@ impl Market {
         let frames = frames.map(|(at, class)| (label("class", class), sum(&|meter| meter.frames[at].read())));
         let help = "Frames that shards handed to workers, once for each worker with listeners";
         reading.add("updates", help, Kind::Counter, frames.collect());
+        let encodings = vec![
+            (label("by", "shards"), sum(&|meter| meter.encodings.read())),
+            (label("by", "ledger"), signed(self.engine.telling().encodings.read())),
+        ];
+        let help = "Updates put into words, once for each dialect that somebody listens in";
+        reading.add("encodings", help, Kind::Counter, encodings);
         let questions = sum(&|meter| meter.questions.read());
         reading.add(
             "history_questions",

@@ -15,6 +15,7 @@ mod udf;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
@@ -37,6 +38,8 @@ pub struct Market {
     /// Whether a source is to bring data before clients find anything.
     needs_data: bool,
     tokens: Arc<Tokens>,
+    /// The rotations of keys that sessions were told of.
+    rotations: AtomicU64,
     publish: publish::PublishLimits,
     /// Goes with the market: publishers that are connected hear it.
     going_down: watch::Sender<()>,
@@ -64,6 +67,7 @@ impl Market {
             engine,
             session,
             needs_data: config.source != Source::None,
+            rotations: AtomicU64::new(tokens.rotations()),
             tokens,
             publish: publish::PublishLimits {
                 bytes: config.publish.bytes.get(),
@@ -109,6 +113,11 @@ impl Market {
 impl Routes for Market {
     fn each_second(&self, door: &Arc<Door>) {
         self.socketio.tell_count(door, Clock::start().now());
+        let rotations = self.tokens.rotations();
+        // Where a worker has no room now, all are asked again a second later.
+        if rotations != self.rotations.load(Ordering::Relaxed) && door.workers().look_again() {
+            self.rotations.store(rotations, Ordering::Relaxed);
+        }
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, door: &Arc<Door>) -> Answer {

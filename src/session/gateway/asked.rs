@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Fault;
+use crate::dialect::wrong;
 use crate::session::socketio::Event;
 
 /// The argument of `subscribe` and its kin. Members that a gateway has no use for are passed over.
@@ -27,7 +28,8 @@ impl Asked {
             return Err(Fault::new("BAD_MESSAGE", format!("{} takes an object with channel", event.name)));
         };
         serde_json::from_str(first).map_err(|error| {
-            Fault::new("BAD_MESSAGE", format!("{} takes an object with channel: {error}", event.name))
+            let wrong = wrong(&error);
+            Fault::new("BAD_MESSAGE", format!("{} takes an object with channel: {wrong}", event.name))
         })
     }
 

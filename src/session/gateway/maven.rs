@@ -1,7 +1,7 @@
 //! The namespace `/ws`, as Maven's clients use it.
 
 use super::asked::{Asked, repeated};
-use super::{Door, Fault, ends, unauthorized, window};
+use super::{Door, Fault, unauthorized, window};
 use crate::auth::Grant;
 use crate::dialect::{Channel, Dialect, maven};
 use crate::encode::json;
@@ -235,16 +235,14 @@ impl Namespace for Maven {
     }
 
     fn next_due(&self) -> Option<Millis> {
-        ends(self.grant.as_ref())
+        self.door.ends(self.grant.as_ref())
     }
 
     fn advance(&mut self, now: Millis, out: &mut Outlet<'_>) {
-        if ends(self.grant.as_ref()).is_none_or(|ends| ends > now) {
-            return;
-        }
+        let Some(ended) = self.door.ended(now, self.grant.as_ref()) else { return };
         self.grant = None;
         self.door.leave_private(Dialect::Maven, out);
-        let message = "the token has expired: the private channels are left, send auth with a fresh one";
+        let message = format!("{ended}: the private channels are left, send auth with a fresh one");
         refuse(now, &Fault::new("TOKEN_EXPIRED", message), None, out);
     }
 

@@ -12,7 +12,7 @@ pub use presence::{Client, Presence};
 use super::socketio::scan::members;
 use super::socketio::{Namespace, Refusal, Service};
 use super::window::RollingWindow;
-use crate::auth::{Grant, Tokens};
+use crate::auth::{Ended, Grant, Tokens};
 use crate::dialect::tradewithai::EVERYBODY;
 use crate::dialect::{Channel, Dialect};
 use crate::market::{AccountTopic, Accounts, Audience, Millis, Part, Rooms, Symbols, Topic};
@@ -102,6 +102,16 @@ impl Door {
 }
 
 impl Door {
+    /// When a grant ends, of those that do.
+    fn ends(&self, grant: Option<&Grant>) -> Option<Millis> {
+        grant.and_then(|grant| self.shared.tokens.ends(grant))
+    }
+
+    /// Why a grant holds no longer.
+    fn ended(&self, now: Millis, grant: Option<&Grant>) -> Option<Ended> {
+        self.shared.tokens.ended(now, grant?)
+    }
+
     /// The declared room of this name; `None` where there is none.
     fn room(&self, name: &str, grant: Option<&Grant>) -> Option<Result<Topic, Fault>> {
         let (room, audience) = self.shared.rooms.find(name)?;
@@ -169,11 +179,6 @@ impl Fault {
     fn new(code: &'static str, message: impl Into<String>) -> Fault {
         Fault { code, message: message.into() }
     }
-}
-
-/// When a grant ends, of those that do.
-fn ends(grant: Option<&Grant>) -> Option<Millis> {
-    grant.and_then(Grant::expires)
 }
 
 const fn window(most: usize) -> RollingWindow {

@@ -1,7 +1,9 @@
 //! The namespace `/`, as TradeWithAI's clients use it.
 
+use std::sync::Arc;
+
 use super::asked::{Asked, repeated};
-use super::{Client, Door, Fault, ends, unauthorized, window};
+use super::{Client, Door, Fault, unauthorized, window};
 use crate::auth::Grant;
 use crate::dialect::Dialect;
 use crate::dialect::tradewithai::EVERYBODY;
@@ -15,6 +17,8 @@ use crate::session::window::RollingWindow;
 pub(super) struct TradeWithAi {
     door: Door,
     sid: String,
+    /// Whose connection it is, also while no token holds: nobody takes it over.
+    user: Arc<str>,
     grant: Option<Grant>,
     messages: RollingWindow,
     heartbeat: Millis,
@@ -30,6 +34,7 @@ impl TradeWithAi {
         TradeWithAi {
             door,
             sid: String::new(),
+            user: "".into(),
             grant: None,
             messages,
             heartbeat: Millis::MAX,
@@ -187,15 +192,15 @@ impl TradeWithAi {
         let grant =
             self.door.grant(now, auth).map_err(|refusal| Fault::new("UNAUTHORIZED", refusal.message))?;
         let grant = grant.ok_or_else(|| Fault::new("UNAUTHORIZED", "auth takes an object with token"))?;
-        if self.grant.as_ref().is_some_and(|held| held.user() != grant.user()) {
+        if self.user != *grant.user() {
             return Err(Fault::new("UNAUTHORIZED", "the token is another user's: connect anew with it"));
         }
-        let user = grant.user().clone();
         self.grant = Some(grant);
         self.join_own(out);
+        let user = &self.user;
         tell("authenticated", now, event.ack, out, |out| {
             json::key("userId", out);
-            json::string(&user, out);
+            json::string(user, out);
         });
         Ok(())
     }
@@ -219,6 +224,7 @@ impl Namespace for TradeWithAi {
             None => return Err(unauthorized("a token is needed: io(url, { auth: { token } })")),
         };
         let user = grant.user().clone();
+        self.user = user.clone();
         let client = Client { user: user.clone(), email: grant.email().cloned(), subscriptions: Vec::new() };
         self.door.shared.presence.enter(sid, client);
         (self.grant, self.sid, self.heartbeat) = (Some(grant), sid.to_owned(), now + HEARTBEAT);
@@ -245,7 +251,7 @@ impl Namespace for TradeWithAi {
     }
 
     fn next_due(&self) -> Option<Millis> {
-        Some(ends(self.grant.as_ref()).map_or(self.heartbeat, |ends| ends.min(self.heartbeat)))
+        Some(self.door.ends(self.grant.as_ref()).map_or(self.heartbeat, |ends| ends.min(self.heartbeat)))
     }
 
     fn advance(&mut self, now: Millis, out: &mut Outlet<'_>) {
@@ -254,14 +260,14 @@ impl Namespace for TradeWithAi {
             self.heartbeat = (self.heartbeat + HEARTBEAT).max(now + 1);
             tell("heartbeat", now, None, out, |_| {});
         }
-        if ends(self.grant.as_ref()).is_some_and(|ends| ends <= now) {
+        if let Some(ended) = self.door.ended(now, self.grant.as_ref()) {
             self.grant = None;
             self.door.leave_private(Dialect::TradeWithAi, out);
             let rooms = &self.door.shared.rooms;
             let is_public = |name: &String| rooms.find(name).is_none_or(|(_, of)| of == Audience::Public);
             self.subscriptions.retain(is_public);
             self.door.shared.presence.subscribed(&self.sid, &self.subscriptions);
-            let message = "the token has expired: the user's room is left, send auth with a fresh one";
+            let message = format!("{ended}: the user's room is left, send auth with a fresh one");
             refuse(now, &Fault::new("TOKEN_EXPIRED", message), None, out);
         }
     }

@@ -201,6 +201,7 @@ impl Hub {
         match name {
             "orders" => Some(wide(Part::Orders, Everyones::Orders)),
             "positions" => Some(wide(Part::Positions, Everyones::Positions)),
+            "trading" => Some(Ok(AccountTopic::Fills)),
             "strategies" => Some(wide(Part::Strategies, Everyones::Strategies)),
             _ if name.starts_with("strategy:") => match self.access.find(name)? {
                 Ok(Topic::Account(topic)) => Some(Ok(topic)),
@@ -266,7 +267,7 @@ impl Conversation for Hub {
     }
 
     fn next_due(&self) -> Option<Millis> {
-        let ends = self.ends.or(self.access.expires()).unwrap_or(Millis::MAX);
+        let ends = self.ends.or(self.access.ends()).unwrap_or(Millis::MAX);
         Some(self.heartbeat.min(ends))
     }
 
@@ -278,14 +279,13 @@ impl Conversation for Hub {
         match self.ends {
             Some(ends) if now >= ends => actions.push(Action::End(SessionEnd::TokenExpired)),
             Some(_) => {}
-            None if !self.access.expire(now) => {}
             None => {
+                let Some(ended) = self.access.expire(now) else { return };
                 self.leave_private(topics, actions);
                 self.ends = Some(now + RENEWAL);
-                let message = format!(
-                    "the token has expired: send AUTHENTICATION with a fresh one within {} seconds",
-                    RENEWAL / 1_000
-                );
+                let seconds = RENEWAL / 1_000;
+                let message =
+                    format!("{ended}: send AUTHENTICATION with a fresh one within {seconds} seconds");
                 self.refuse(now, &Fault { code: "TOKEN_EXPIRED", message }, actions);
             }
         }

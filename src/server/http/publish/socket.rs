@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::Market;
-use crate::auth::Grant;
+use crate::auth::{Grant, Tokens};
 use crate::clock::Clock;
 use crate::encode::Frame;
 use crate::engine::Publisher;
@@ -54,14 +54,15 @@ impl Market {
             Ok(grant) => grant,
             Err(refusal) => return refusal,
         };
-        let (publisher, limits) = (self.engine.publisher().clone(), self.publish);
+        let (publisher, tokens, limits) =
+            (self.engine.publisher().clone(), self.tokens.clone(), self.publish);
         let going_down = self.going_down.subscribe();
         door.own_websocket(request, peer, move |stream, early, place| async move {
             let stream = TcpStream::from_std(stream);
             match stream {
                 Ok(stream) => {
                     let reader = Reader::new(limits.bytes, Compression::Off);
-                    let socket = Socket { stream, reader, publisher, grant, limits, going_down };
+                    let socket = Socket { stream, reader, publisher, tokens, grant, limits, going_down };
                     socket.run(early).await;
                 }
                 Err(error) => warn!(%error, "a publisher could not be taken"),
@@ -76,6 +77,7 @@ struct Socket {
     stream: TcpStream,
     reader: Reader,
     publisher: Publisher,
+    tokens: Arc<Tokens>,
     grant: Grant,
     limits: PublishLimits,
     /// Ends with the server.
@@ -114,11 +116,11 @@ impl Socket {
             batch.end = Some(SessionEnd::Violation(violation));
         }
         let now = Clock::start().now();
-        let is_valid = self.grant.is_valid_at(now);
+        let ended = self.tokens.ended(now, &self.grant);
         if !batch.messages.is_empty() {
-            let outcomes = match is_valid {
-                true => self.publish(now, &batch.messages).await,
-                false => refused(&batch.messages, "TOKEN_EXPIRED", "the token has expired"),
+            let outcomes = match ended {
+                None => self.publish(now, &batch.messages).await,
+                Some(ended) => refused(&batch.messages, "TOKEN_EXPIRED", &ended.to_string()),
             };
             for (message, outcome) in batch.messages.iter().zip(&outcomes) {
                 answer(message.as_deref(), outcome, &mut batch.out);
@@ -127,7 +129,7 @@ impl Socket {
         if let Err(end) = self.write(&batch.out).await {
             return Some(end);
         }
-        batch.end.or_else(|| (!is_valid).then_some(SessionEnd::TokenExpired))
+        batch.end.or_else(|| ended.map(|_| SessionEnd::TokenExpired))
     }
 
     async fn publish(&self, now: Millis, messages: &[Result<String, Rejection>]) -> Vec<Outcome> {
@@ -157,7 +159,7 @@ impl Socket {
                 Some(Err(error)) => return Err(SessionEnd::Io(error)),
                 None if was_asked => return Err(SessionEnd::Silent),
                 None => {
-                    if !self.grant.is_valid_at(Clock::start().now()) {
+                    if self.tokens.ended(Clock::start().now(), &self.grant).is_some() {
                         return Err(SessionEnd::TokenExpired);
                     }
                     self.write(Frame::ping(b"").bytes()).await?;
