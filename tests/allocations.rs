@@ -303,7 +303,10 @@ fn sessions_that_are_given_up_in_any_way_give_back_their_memory() {
     let mut market = server.market("BTCUSDT");
     market.snapshot();
     market.settle();
-    let connections = || server.workers.meters().iter().map(|meter| meter.connections.read()).sum::<u64>();
+    let connections = || {
+        let meters = server.workers.meters().iter();
+        meters.flat_map(|meter| meter.connections.iter()).map(|count| count.read()).sum::<u64>()
+    };
     let round = || {
         let held: Vec<_> = (0..SESSIONS).map(|_| given_up::give_up(server.address, "BTCUSDT")).collect();
         running::until("their sessions are gone", || connections() == 0);

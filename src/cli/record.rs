@@ -151,7 +151,6 @@ mod tests {
         for (received, (connection, what)) in (1..).zip(all) {
             tape.write(&mut writer, Tapped { received, connection, what });
         }
-        drop(writer);
         let written = String::from_utf8(file).unwrap();
         let opens: Vec<_> = written.lines().filter(|line| line.contains("open")).collect();
         assert_eq!(opens, ["1 open /stream", "6 open /stream"], "{written}");

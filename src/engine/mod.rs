@@ -189,7 +189,7 @@ impl Engine {
         &self.history
     }
 
-    /// What each shard counts.
+    /// What each shard counts, and last the ledger.
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
         &self.meters
     }

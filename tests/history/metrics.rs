@@ -51,9 +51,9 @@ fn the_numbers_are_those_of_what_happened() {
     assert_eq!(number(&text, "tickcast_events_total{kind=\"trade\"}"), 20.0);
     assert_eq!(number(&text, "tickcast_updates_total{class=\"trades\"}"), 20.0);
     assert_eq!(number(&text, "tickcast_subscriptions{dialect=\"native\"}"), 6.0);
-    let encodes = number(&text, "tickcast_encodings_total{by=\"shards\",dialect=\"native\"}");
+    let encodes = number(&text, "tickcast_encodes_total{dialect=\"native\"}");
     assert!((21.0..=23.0).contains(&encodes), "20 trades and a book, however many hear them: {encodes}");
-    assert_eq!(number(&text, "tickcast_encodings_total{by=\"shards\",dialect=\"maven\"}"), 0.0, "nobody listens");
+    assert_eq!(number(&text, "tickcast_encodes_total{dialect=\"maven\"}"), 0.0, "nobody listens");
     assert_eq!(number(&text, "tickcast_source_events_total{source=\"program\"}"), 21.0);
     assert!(number(&text, "tickcast_source_age_milliseconds{source=\"program\"}") < 60_000.0);
     assert_eq!(number(&text, "tickcast_connections{worker=\"0\",dialect=\"native\"}"), 3.0);

@@ -112,12 +112,8 @@ impl Market {
         let events = events.map(|(at, kind)| (label("kind", kind), sum(&|meter| meter.events[at].read())));
         reading.add("events", "Events that shards took in", Kind::Counter, events.collect());
         let frames = TOPIC_CLASSES.iter().enumerate();
-        let telling = self.engine.telling();
-        let frames = frames.map(|(at, class)| {
-            let by_ledger = signed(telling.frames[at].read());
-            (label("class", class), sum(&|meter| meter.frames[at].read()) + by_ledger)
-        });
-        let help = "Frames handed to workers, once for each worker with listeners";
+        let frames = frames.map(|(at, class)| (label("class", class), sum(&|meter| meter.frames[at].read())));
+        let help = "Frames that shards handed to workers, once for each worker with listeners";
         reading.add("updates", help, Kind::Counter, frames.collect());
         let questions = sum(&|meter| meter.questions.read());
         reading.add(
