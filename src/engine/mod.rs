@@ -89,14 +89,13 @@ impl Engine {
     pub fn start(config: &Config) -> io::Result<Engine> {
         let time = Time::of(&config.source);
         let symbols = Arc::new(Symbols::new(config.limits.symbols.get()));
-        let board = Arc::new(Board::default());
+        let (board, rooms) = (Arc::<Board>::default(), Rooms::new(&config.rooms.public, &config.rooms.users));
         let epoch = epoch(Clock::start().now());
         let spare = Arc::new(ArrayQueue::new(config.limits.shard_queue.get()));
         let (asks, asked) = crossbeam_channel::bounded(COMMANDS);
         let workers = Workers::new(config.threads.workers(), config.limits.worker_queue.get());
         let workers = workers.with_ledger(asks);
-        let accounts = Arc::new(Accounts::default());
-        let rooms = Arc::new(Rooms::new(&config.rooms.public, &config.rooms.users));
+        let (accounts, rooms) = (Arc::<Accounts>::default(), Arc::new(rooms));
         let journal = journal(config, &epoch, &accounts).map_err(io::Error::other)?;
         let (mut shards, mut commands, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         let keeper = Keeper::start(config, time, &mut threads)?;
@@ -139,7 +138,6 @@ impl Engine {
         let sources = Sources::default();
         let sink = EngineSink::new(shards.clone(), spare.clone(), board.clone(), &sources, "publishers");
         let publisher = Publisher::new(symbols.clone(), rooms.clone(), ledger.clone(), sink, &config.publish);
-        let history = History::new(commands);
         Ok(Engine {
             symbols,
             board,
@@ -150,7 +148,7 @@ impl Engine {
             rooms,
             publisher,
             ledger,
-            history,
+            history: History::new(commands),
             meters,
             ledger_meter,
             sources,

@@ -226,10 +226,8 @@ impl Total {
 
     /// `price × quantity`, exact.
     pub fn product(price: Decimal, quantity: Quantity) -> Total {
-        Total::from_parts(
-            i128::from(price.mantissa) * i128::from(quantity.0.mantissa),
-            price.decimals + quantity.0.decimals,
-        )
+        let mantissa = i128::from(price.mantissa) * i128::from(quantity.0.mantissa);
+        Total::from_parts(mantissa, price.decimals + quantity.0.decimals)
     }
 
     /// Adds `other`; at the end of the 38 digits (no market reaches it) the sum stays where it is.

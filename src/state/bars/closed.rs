@@ -58,8 +58,11 @@ impl Narrow {
     fn of(timed: &Timed) -> Option<Narrow> {
         let bar = &timed.bar;
         let sums = [bar.volume, bar.quote_volume, bar.taker_volume, bar.taker_quote_volume];
-        let [volume, quote, taker, taker_quote] = sums.map(Total::to_decimal);
-        let sums = [volume?, quote?, taker?, taker_quote?];
+        let [volume, quote, taker, taker_quote] = sums;
+        // Venues pad prices and quantities with zeros, which their products have twice as many of.
+        // Nobody is shown them: unlike a volume, a quote volume is told without zeros at its end.
+        let product = |sum: Total| sum.to_decimal().or_else(|| sum.trimmed(0).to_decimal());
+        let sums = [volume.to_decimal()?, product(quote)?, taker.to_decimal()?, product(taker_quote)?];
         let ticks = |from: Price, to: Price| to.0.checked_sub(from.0);
         let (distances, zeros) =
             shortened([ticks(bar.open, bar.high)?, ticks(bar.low, bar.open)?, ticks(bar.open, bar.close)?])?;
@@ -186,7 +189,15 @@ mod tests {
     fn a_usual_bar_is_kept_narrow() {
         // Prices with six zeros behind their two decimals, as some recordings have them.
         let [open, high, low] = [6_100_000_000_000, 6_178_901_000_000, 6_099_999_000_000].map(Price);
-        let volumes = Bar { volume: total(1, 8), quote_volume: total(2, 10), ..Timed::NOTHING.bar };
+        let padded = |mantissa, zeros: u32| {
+            Total::product(
+                Decimal::new(mantissa, 8),
+                Quantity::new(Decimal::new(10_i64.pow(zeros), 8)).unwrap(),
+            )
+        };
+        let quote = padded(6_170_001_000_000, 14);
+        assert_eq!(quote.to_decimal(), None, "with all of its zeros it is too wide");
+        let volumes = Bar { volume: total(1, 8), quote_volume: quote, ..Timed::NOTHING.bar };
         let bar = Bar { open, high, low, close: high, ..volumes };
         assert!(matches!(Closed::pack(&Timed { bar, first: 0, last: 0 }), Closed::Narrow(_)));
     }
