@@ -186,8 +186,8 @@ pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
 
 const FORMAT: i64 = 2;
 
-/// Bytes of a page: what an event rewrites of its user's. Half of the usual size is half the bytes
-/// that go to the disk (`benches/journal.rs` prints them), and a row of the usual size still fits twice.
+/// Bytes of a page: what an event rewrites of its user's. Smaller than usual, so that less goes to the
+/// disk (`benches/journal.rs` prints how much), while a row of the usual size still fits twice.
 const PAGE: i64 = 2_048;
 
 /// Pages of the log at which it is worked into the file, which makes one commit wait: 8 MiB. Longer
