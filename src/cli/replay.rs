@@ -68,8 +68,9 @@ pub fn run(files: &[PathBuf], speed: ReplaySpeed) -> Result<(Summary, Result<(),
         levels_most: usize::MAX,
         ..shard_config(&config, Time::Recorded)
     };
-    let shard = Shard::new(symbols.clone(), Arc::new(Board::default()), everything, "replay");
-    let mut direct = Direct { shard, spare: Vec::new() };
+    let board = Arc::new(Board::default());
+    let shard = Shard::new(symbols.clone(), board.clone(), everything, "replay");
+    let mut direct = Direct { shard, board, spare: Vec::new() };
     let mut replay = Replay::open(files, symbols.clone())?;
     let result = play(&mut replay, speed, &mut direct);
     let played = replay.played();
@@ -95,6 +96,7 @@ fn play(replay: &mut Replay, speed: ReplaySpeed, sink: &mut Direct) -> Result<()
 /// Applies each event where it stands: no queue, no thread, no client.
 struct Direct {
     shard: Shard,
+    board: Arc<Board>,
     spare: Vec<BookChange>,
 }
 
@@ -114,6 +116,10 @@ impl Sink for Direct {
     fn recycle(&mut self, mut change: Box<BookChange>) {
         change.clear();
         self.spare.push(*change);
+    }
+
+    fn lost(&mut self, heard: &mut u64) -> Option<SymbolId> {
+        self.board.lost(heard)
     }
 }
 

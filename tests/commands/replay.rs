@@ -214,6 +214,17 @@ fn bad_messages_are_counted_with_their_lines_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_price_that_no_book_can_hold_beside_its_others_is_a_gap_that_is_counted() {
+    let folder = TempDir::new().unwrap();
+    let whole = r#"["100.12345678901234","1.0"]"#;
+    let more = [diff(13, 13, "", r#"["100000.00","1.0"]"#), diff(14, 14, whole, ""), diff(15, 15, "", "")];
+    let (found, done) = summary(&[&session(&folder, &more)]);
+    assert!(done.status.success(), "{}", done.err);
+    let book = &found["symbols"]["BTCUSDT"];
+    assert_eq!((book["status"].as_str(), book["gaps"].as_u64()), (Some("Stale(Gap)"), Some(1)), "{book}");
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_failure() {
     let folder = TempDir::new().unwrap();
     let path = session(&folder, &[]);
