@@ -58,7 +58,10 @@ impl ShardThread {
             if self.time == Time::Live {
                 self.shard.advance(now, &mut out);
             }
-            for command in self.commands.try_iter().take(TURN) {
+            // Counted before the commands are taken: what happens after a client was told that its
+            // subscription stands is never taken in before that subscription.
+            let inputs = self.inputs.len().min(TURN);
+            for command in self.commands.try_iter().take(self.commands.len()) {
                 match command {
                     ShardCommand::Join(join) => self.shard.join(now, &join, &mut out),
                     ShardCommand::Leave(leave) => self.shard.leave(leave),
@@ -74,7 +77,7 @@ impl ShardThread {
                     }
                 }
             }
-            for input in self.inputs.try_iter().take(TURN) {
+            for input in self.inputs.try_iter().take(inputs) {
                 match input {
                     ShardInput::Event { symbol, received, event } => {
                         self.meter.events[kind(&event)].add(1);

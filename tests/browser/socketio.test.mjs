@@ -35,11 +35,13 @@ async function visit(browser, from, url, options) {
         const found = { transports: [] };
         const socket = io(`${url}/ws`, { reconnection: false, ...options });
         socket.on("connect_error", (error) => resolve({ ...found, refused: error.message }));
-        socket.on("connect", () => {
-          found.transports.push(socket.io.engine.transport.name);
-          socket.emit("subscribe", { channel: "orderbook", symbol: "BTCUSDT" });
-          socket.io.engine.on("upgrade", () => found.transports.push(socket.io.engine.transport.name));
+        // The upgrade may be over before the namespace is entered.
+        socket.io.on("open", () => {
+          const note = () => found.transports.push(socket.io.engine.transport.name);
+          note();
+          socket.io.engine.on("upgrade", note);
         });
+        socket.on("connect", () => socket.emit("subscribe", { channel: "orderbook", symbol: "BTCUSDT" }));
         socket.on("orderbook.update", ({ data }) => {
           // What it hears on the first transport, it goes on hearing on the second.
           if (!options.transports && found.transports.length < 2) return;

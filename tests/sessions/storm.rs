@@ -3,6 +3,9 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::raw::Raw;
@@ -15,6 +18,9 @@ const SPEEDS: [&str; 3] = ["raw", "100ms", "1000ms"];
 /// How long the market runs, and the least that it must have done in that time.
 const STORM_MS: i64 = 3_000;
 const DELTAS: u64 = 50_000;
+
+/// How often somebody subscribes to hear the next trade.
+const VISITS: usize = 2_000;
 
 /// Every topic and how many levels it shows.
 fn topics() -> Vec<(String, usize)> {
@@ -135,6 +141,40 @@ fn whoever_joins_a_fast_stream_at_any_moment_ends_with_the_exact_book() {
             }
         }
     });
+}
+
+#[test]
+fn what_happens_after_the_answer_is_heard() {
+    let server =
+        Running::start(|config| config.limits.messages_burst = NonZeroUsize::new(2 * VISITS).unwrap());
+    let mut market = server.market("BTCUSDT");
+    market.snapshot();
+    let mut noise = server.market("ETHUSDT");
+    noise.snapshot();
+    let over = AtomicBool::new(false);
+    let heard = std::thread::scope(|scope| {
+        // Keeps the shard in turns, so that subscriptions come in the midst of them.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                noise.delta();
+            }
+        });
+        let mut raw = Raw::connect(server.address);
+        let visit = |_| {
+            raw.subscribe(&["trades:BTCUSDT"]);
+            market.trade();
+            raw.stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let heard = raw.try_frame().ok()??;
+            raw.say(r#"{"op":"unsubscribe","topics":["trades:BTCUSDT"]}"#);
+            raw.frame();
+            serde_json::from_slice::<Value>(&heard.payload).unwrap()["seq"].as_u64()
+        };
+        let heard: Vec<Option<u64>> = (0..VISITS).map(visit).take_while(Option::is_some).collect();
+        over.store(true, Ordering::Relaxed);
+        heard
+    });
+    assert_eq!(heard.len(), VISITS);
+    assert!(heard.into_iter().eq((1..).take(VISITS).map(Some)));
 }
 
 #[test]

@@ -38,7 +38,10 @@ impl LedgerThread {
         loop {
             self.wait();
             let (now, began) = (clock.now(), self.fine.now());
-            for command in self.commands.try_iter().take(TURN) {
+            // Counted before the commands are taken: what is published after a client was told that
+            // its subscription stands is never recorded before that subscription.
+            let inputs = self.inputs.len();
+            for command in self.commands.try_iter().take(self.commands.len()) {
                 match command {
                     ShardCommand::Join(join) => self.ledger.join(now, &join, &mut self.out),
                     ShardCommand::Leave(leave) => self.ledger.leave(leave),
@@ -46,7 +49,7 @@ impl LedgerThread {
                     ShardCommand::Bars(..) | ShardCommand::Trades(..) => {}
                 }
             }
-            let is_over = self.publish(now);
+            let is_over = self.publish(now, inputs);
             self.out.end_turn(began);
             if is_over {
                 return;
@@ -57,11 +60,11 @@ impl LedgerThread {
         }
     }
 
-    /// Records all that has come in one transaction; whether there is nothing more to come.
-    fn publish(&mut self, now: Millis) -> bool {
+    /// Records so many inputs in one transaction; whether there is nothing more to come.
+    fn publish(&mut self, now: Millis, inputs: usize) -> bool {
         let (mut items, mut waiting) = (Vec::new(), Vec::new());
         let mut is_over = false;
-        for input in self.inputs.try_iter() {
+        for input in self.inputs.try_iter().take(inputs) {
             match input {
                 LedgerInput::Publish(more, answer) => {
                     waiting.push((more.len(), answer));
@@ -99,9 +102,6 @@ impl LedgerThread {
         let _ = queues.ready_timeout(LONGEST_WAIT);
     }
 }
-
-/// Joins and leaves after which publications are looked at.
-const TURN: usize = 512;
 
 /// Items that share one transaction at most: beyond it waiting costs more than the disk.
 const GROUP: usize = 4_096;
