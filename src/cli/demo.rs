@@ -20,7 +20,7 @@ use crate::state::{Board, BookStatus};
 /// Serves the simulated exchange and says how to look at it.
 ///
 /// # Errors
-/// As [`serve`](super::serve).
+/// As [`serve`](super::serve()).
 pub fn demo(config: &Config) -> Result<(), ServeError> {
     // A key of this process alone: nobody but the page can be given a token, and none outlives it.
     let mut key = [0_u8; 32];

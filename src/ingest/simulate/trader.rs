@@ -75,7 +75,7 @@ struct Order {
 }
 
 impl Trader {
-    /// A trader in these symbols, each of which ends in [`QUOTE`], with nothing yet.
+    /// A trader in these symbols, each of which ends in `USDT`, with nothing yet.
     pub fn new(user: &str, symbols: &[&str], seed: u64) -> Trader {
         let pair = |symbol: &&str| Pair {
             symbol: (*symbol).to_owned(),
