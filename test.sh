@@ -2,6 +2,7 @@
 # The one command that tests everything: format, lints, tests, benches as tests, docs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+. tests/support/install.sh
 
 step() {
     printf '\n== %s\n' "$1"
@@ -10,14 +11,7 @@ step() {
 # Some dependencies (mimalloc, ring, zstd) bring C that is compiled with them.
 if ! command -v cc >/dev/null; then
     step "C compiler"
-    if ! command -v apt-get >/dev/null; then
-        echo "no C compiler: install one that answers to 'cc' and run this again" >&2
-        exit 1
-    fi
-    as_root=""
-    [ "$(id -u)" -eq 0 ] || as_root="sudo"
-    $as_root apt-get update
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev
+    install "C compiler: a program that answers to 'cc'" gcc libc6-dev
 fi
 
 step "format"
@@ -28,6 +22,9 @@ cargo clippy --all-targets --locked -- -D warnings
 
 step "tests"
 cargo test --locked
+for folder in data seeds; do
+    [ -d "../shared/$folder" ] || echo "SKIPPED: the tests that need ../shared/$folder, which is not there"
+done
 
 step "the page, in a browser"
 bash tests/browser/run.sh

@@ -2,17 +2,7 @@
 # The page: that dist/ is what its sources give, its unit tests, and the whole of it in a real browser.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-
-install() {
-    if ! command -v apt-get >/dev/null; then
-        echo "no $1: install it and run this again" >&2
-        exit 1
-    fi
-    as_root=""
-    [ "$(id -u)" -eq 0 ] || as_root="sudo"
-    $as_root apt-get update
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${@:2}"
-}
+. tests/support/install.sh
 
 command -v node >/dev/null || install "Node.js (20 or later)" nodejs npm
 if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
