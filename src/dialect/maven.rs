@@ -4,8 +4,7 @@ use super::event::{Namespace, event};
 use super::native;
 use crate::encode::{Frame, json};
 use crate::market::{
-    AccountTopic, BarKind, BookView, Decimal, Part, Side, TickerView, Topic, Trade, TradeId, Update,
-    UpdateBody,
+    AccountTopic, BarKind, BookView, Decimal, Part, TickerView, Topic, Trade, Update, UpdateBody,
 };
 
 /// How a client wants its books.
@@ -151,22 +150,13 @@ fn ticker(symbol: &str, ticker: &TickerView, out: &mut Vec<u8>) {
 
 fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"tradeId\":");
-    match &trade.id {
-        TradeId::Number(number) => json::integer(*number, out),
-        TradeId::Text(text) => json::string(text, out),
-    }
+    json::trade_id(&trade.id, out);
     json::key("symbol", out);
     json::string(symbol, out);
-    json::key("price", out);
-    out.push(b'"');
-    price.write(out);
-    out.push(b'"');
+    json::price_field(price, out);
     json::quantity_field("quantity", trade.quantity, out);
     json::integer_field("timestamp", trade.time, out);
-    if let Some(taker) = trade.taker {
-        json::key("side", out);
-        out.extend_from_slice(if taker == Side::Bid { b"\"BUY\"" } else { b"\"SELL\"" });
-    }
+    json::side_field(trade.taker, out);
     out.push(b'}');
 }
 

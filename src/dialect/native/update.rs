@@ -3,7 +3,7 @@
 use super::private;
 use crate::encode::{Frame, json};
 use crate::market::{
-    Bar, BarKind, BookView, Decimal, Interval, Scale, Side, TickerView, Trade, TradeId, Update, UpdateBody,
+    Bar, BarKind, BookView, Decimal, Interval, Scale, TickerView, Trade, Update, UpdateBody,
 };
 
 /// The update as the frame that every native subscriber of its topic gets.
@@ -134,21 +134,12 @@ pub fn book(book: &BookView<'_>, scale: Scale, out: &mut Vec<u8>) {
 /// Appends a trade; `price` is its price at the symbol's scale.
 pub fn trade(trade: &Trade, price: Decimal, symbol: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"tradeId\":");
-    match &trade.id {
-        TradeId::Number(number) => json::integer(*number, out),
-        TradeId::Text(text) => json::string(text, out),
-    }
+    json::trade_id(&trade.id, out);
     json::key("symbol", out);
     json::string(symbol, out);
-    json::key("price", out);
-    out.push(b'"');
-    price.write(out);
-    out.push(b'"');
+    json::price_field(price, out);
     json::quantity_field("quantity", trade.quantity, out);
-    if let Some(taker) = trade.taker {
-        json::key("side", out);
-        out.extend_from_slice(if taker == Side::Bid { b"\"BUY\"" } else { b"\"SELL\"" });
-    }
+    json::side_field(trade.taker, out);
     json::integer_field("time", trade.time, out);
     out.push(b'}');
 }

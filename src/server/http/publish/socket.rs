@@ -180,21 +180,9 @@ impl Socket {
     async fn close(mut self, end: &SessionEnd) {
         debug!(?end, publisher = &**self.grant.user(), "a publisher's connection ended");
         let mut closing = Closing::default();
-        let frame = match end {
-            SessionEnd::PeerClosed { code } => closing.peer_closed(*code, 0),
-            // It reads nothing, and would not read this.
-            SessionEnd::TooSlow { .. } => None,
-            SessionEnd::Finished
-            | SessionEnd::PeerLeft
-            | SessionEnd::Silent
-            | SessionEnd::Violation(_)
-            | SessionEnd::Misspoken(_)
-            | SessionEnd::TokenExpired
-            | SessionEnd::ShuttingDown { .. }
-            | SessionEnd::Failed
-            | SessionEnd::Io(_) => closing.end(end, 0),
-        };
-        let Some(frame) = frame else { return };
+        // Who is too slow reads nothing, and would not read this.
+        let hears = !matches!(end, SessionEnd::TooSlow { .. });
+        let Some(frame) = closing.end(end, 0).filter(|_| hears) else { return };
         let goodbye = async {
             self.stream.write_all(frame.bytes()).await?;
             self.stream.shutdown().await?;
