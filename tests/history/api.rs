@@ -198,4 +198,8 @@ fn pages_of_allowed_origins_may_read_and_others_may_not() {
     assert_eq!(allowed("GET", "https://ours.example"), (200, Some("https://ours.example".into())));
     assert_eq!(allowed("GET", "https://theirs.example"), (200, None));
     assert_eq!(allowed("OPTIONS", "https://ours.example"), (204, Some("https://ours.example".into())));
+    let lines = ["Origin: https://ours.example", "Authorization: Bearer nonsense"];
+    let refused = ask(&server, "GET", "/api/v1/symbols", &lines);
+    let readable = refused.header("access-control-allow-origin");
+    assert_eq!((refused.status, readable), (401, Some("https://ours.example")), "a page learns why");
 }

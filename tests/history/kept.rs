@@ -54,6 +54,8 @@ fn the_history_is_the_same_after_a_restart_and_goes_on() {
     server.ended();
 
     let server = start();
+    // Before anybody has asked for bars: a chart library asks for this first, and keeps it.
+    assert_eq!(fetch(&server, "/udf/symbols?symbol=BTC/USD")["pricescale"], 100);
     let again = closed(&fetch(&server, &bars("1m")));
     assert_eq!(again[..minutes.len()], minutes[..]);
     assert_eq!(fetch(&server, &udf), chart);

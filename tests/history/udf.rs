@@ -50,6 +50,8 @@ fn countback_counts_before_to_wherever_from_is() {
     assert_eq!(found["t"], json!([first + 120, first + 180, first + 240]));
     let all = history(&server, &format!("from={}&to={}&countback=5000", first + 240, first + 300));
     assert_eq!(all["t"].as_array().unwrap().len(), 5, "what there is, and no error");
+    let far = history(&server, &format!("from=-230000000&to={}&countback=700", first + 300));
+    assert_eq!(far, all, "a library counts back beyond 1970");
 }
 
 #[test]

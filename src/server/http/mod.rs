@@ -146,7 +146,11 @@ impl Routes for Market {
                 // Public, but a wrong token is told so here as everywhere.
                 match self.grant(&request, peer, "history") {
                     Ok(_) => self.history(&request.into_parts().0, door).await,
-                    Err(refusal) => refusal,
+                    Err(mut refusal) => {
+                        // A page is to learn that its token has expired.
+                        reply::open_to_pages(&mut refusal, request.headers(), door);
+                        refusal
+                    }
                 }
             }
             (method, visitor::TOKEN) if self.visitor.is_some() => {

@@ -85,8 +85,10 @@ impl SocketIo {
         for inbox in door.workers().inboxes() {
             let channel = Dialect::TradeWithAi.of(EVERYBODY);
             let broadcast = Broadcast { channel, class: Class::Conflated, follows: 0, frame: frame.clone() };
-            // A worker that is full of other things tells the next number.
-            let _ = inbox.try_send(ToWorker::Broadcast(broadcast));
+            // A worker that is full of other things is told a second later, with all others.
+            if inbox.try_send(ToWorker::Broadcast(broadcast)).is_err() {
+                self.gateway.presence.tell_again();
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ impl Market {
     pub(super) async fn udf(&self, path: &str, query: &Query<'_>, asked: &Parts) -> Answer {
         let text = match path {
             "config" => Ok(config().to_string().into_bytes()),
-            "symbols" => self.udf_symbol(query),
+            "symbols" => self.udf_symbol(query).await,
             "search" => self.udf_search(query),
             "history" => match self.udf_history(query).await {
                 Ok(Ok(past)) => Ok(past),
@@ -44,8 +44,14 @@ impl Market {
         }
     }
 
-    fn udf_symbol(&self, query: &Query<'_>) -> Result<Vec<u8>, BadField> {
+    async fn udf_symbol(&self, query: &Query<'_>) -> Result<Vec<u8>, BadField> {
         let (id, name) = query.symbol(self.engine.symbols())?;
+        if self.engine.board().cells(id).is_none() {
+            // Whoever asks for bars lets a symbol of an earlier run begin, and its scale is known then. A
+            // busy engine is asked again with the history itself.
+            let wanted = BarsWanted { interval: Interval::M1, from: 0, to: 0, most: 1 };
+            let _ = self.engine.history().bars(id, wanted).await;
+        }
         let decimals = u32::from(self.price_decimals(id));
         let described = json!({
             "name": name, "ticker": name, "description": name, "type": "crypto",
@@ -88,7 +94,8 @@ impl Market {
     ) -> Result<Result<Vec<u8>, crate::engine::NoHistory>, BadField> {
         let (id, _) = query.symbol(self.engine.symbols())?;
         let interval = resolution(query)?;
-        let second = |field| query.whole(field, 0, LATEST / SECOND);
+        // A library that counts back from `to` comes to times before 1970.
+        let second = |field| query.whole(field, -LATEST / SECOND, LATEST / SECOND);
         let from =
             second("from")?.ok_or_else(|| BadField::new("from", "from is missing: seconds since 1970"))?;
         let to = second("to")?.ok_or_else(|| BadField::new("to", "to is missing: seconds since 1970"))?;

@@ -1,29 +1,26 @@
 //! The namespace `/ws`, as Maven's clients use it.
 
 use super::asked::{Asked, repeated};
-use super::{Door, Fault, unauthorized, window};
+use super::{Door, Fault, unauthorized};
 use crate::auth::Grant;
 use crate::dialect::{Channel, Dialect, maven};
 use crate::encode::json;
 use crate::market::{AccountTopic, Depth, Interval, Millis, Part, Speed, TRADING, Topic};
 use crate::session::socketio::{AckId, Event, Namespace, Outlet, Refusal};
-use crate::session::window::RollingWindow;
 
 /// One Maven client.
 pub(super) struct Maven {
     door: Door,
     grant: Option<Grant>,
-    messages: RollingWindow,
 }
 
 impl Maven {
-    pub(super) fn new(door: Door) -> Maven {
-        let messages = window(door.shared.limits.maven_messages);
-        Maven { door, grant: None, messages }
+    pub(super) const fn new(door: Door) -> Maven {
+        Maven { door, grant: None }
     }
 
     fn act(&mut self, now: Millis, event: &Event<'_>, out: &mut Outlet<'_>) -> Result<(), Fault> {
-        if !self.messages.take(now) {
+        if !self.door.takes(now) {
             let most = self.door.shared.limits.maven_messages;
             return Err(Fault::new("RATE_LIMITED", format!("at most {most} messages a minute are acted on")));
         }

@@ -5,7 +5,7 @@ mod maven;
 mod presence;
 mod tradewithai;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use presence::{Client, Presence};
 
@@ -52,21 +52,45 @@ pub struct Gateways {
     shared: Arc<Gateway>,
     /// The token that came with the client's first request.
     brought: Option<String>,
+    maven: Arc<Counts>,
+    tradewithai: Arc<Counts>,
 }
 
 impl Gateways {
     /// For a client that brought this token in the address or a header of its request.
-    pub const fn new(shared: Arc<Gateway>, brought: Option<String>) -> Gateways {
-        Gateways { shared, brought }
+    pub fn new(shared: Arc<Gateway>, brought: Option<String>) -> Gateways {
+        let maven = Counts::new(shared.limits.maven_messages);
+        let tradewithai = Counts::new(shared.limits.tradewithai_messages);
+        Gateways { shared, brought, maven, tradewithai }
     }
 }
 
+/// What a connection has sent to one namespace: who leaves it and joins it again begins no new minute.
+struct Counts {
+    messages: Mutex<RollingWindow>,
+    entries: Mutex<RollingWindow>,
+}
+
+impl Counts {
+    fn new(messages: usize) -> Arc<Counts> {
+        let window = |most| Mutex::new(RollingWindow::new(most));
+        Arc::new(Counts { messages: window(messages), entries: window(ENTRIES) })
+    }
+}
+
+/// How often a connection may join a namespace in any minute: each time costs the check of a token.
+const ENTRIES: usize = 60;
+
 impl Service for Gateways {
     fn open(&self, name: &str) -> Option<Box<dyn Namespace>> {
-        let door = Door { shared: self.shared.clone(), brought: self.brought.clone() };
+        let door = |counts: &Arc<Counts>| Door {
+            shared: self.shared.clone(),
+            brought: self.brought.clone(),
+            counts: counts.clone(),
+        };
         match name {
-            "/ws" => Some(Box::new(maven::Maven::new(door))),
-            "/" => Some(Box::new(tradewithai::TradeWithAi::new(door))),
+            "/ws" => Some(Box::new(maven::Maven::new(door(&self.maven)))),
+            "/" => Some(Box::new(tradewithai::TradeWithAi::new(door(&self.tradewithai)))),
             _ => None,
         }
     }
@@ -76,12 +100,21 @@ impl Service for Gateways {
 struct Door {
     shared: Arc<Gateway>,
     brought: Option<String>,
+    counts: Arc<Counts>,
 }
 
 impl Door {
+    /// Whether one more message is acted on.
+    fn takes(&self, now: Millis) -> bool {
+        self.counts.messages.lock().unwrap_or_else(PoisonError::into_inner).take(now)
+    }
+
     /// Who the client is: by the token of its `auth` object, else by the one that came with its
     /// request. None, `null` and an empty one are none; anything else that is not right is refused.
     fn grant(&self, now: Millis, auth: &str) -> Result<Option<Grant>, Refusal> {
+        if !self.counts.entries.lock().unwrap_or_else(PoisonError::into_inner).take(now) {
+            return Err(refusal("RATE_LIMITED", &format!("at most {ENTRIES} times a minute")));
+        }
         let named = members(auth).unwrap_or_default();
         let token = named.iter().rev().find(|(name, _)| *name == "\"token\"").map(|(_, value)| *value);
         let token = match token {
@@ -164,8 +197,12 @@ impl Door {
 
 /// Why a client may not connect, in the shape that both gateways tell it.
 fn unauthorized(why: &str) -> Refusal {
-    let data = serde_json::json!({"code": "UNAUTHORIZED", "message": why});
-    Refusal { message: format!("UNAUTHORIZED: {why}").into(), data: Some(data.to_string()) }
+    refusal("UNAUTHORIZED", why)
+}
+
+fn refusal(code: &str, why: &str) -> Refusal {
+    let data = serde_json::json!({"code": code, "message": why});
+    Refusal { message: format!("{code}: {why}").into(), data: Some(data.to_string()) }
 }
 
 /// A fault of a client's message: it is told, and stays connected.
@@ -179,8 +216,4 @@ impl Fault {
     fn new(code: &'static str, message: impl Into<String>) -> Fault {
         Fault { code, message: message.into() }
     }
-}
-
-const fn window(most: usize) -> RollingWindow {
-    RollingWindow::new(most)
 }

@@ -35,6 +35,11 @@ impl Presence {
         self.changed.swap(false, Ordering::AcqRel).then(|| self.with(|clients| clients.len()))
     }
 
+    /// Not everybody could be told the number.
+    pub fn tell_again(&self) {
+        self.changed.store(true, Ordering::Release);
+    }
+
     pub(super) fn enter(&self, id: &str, client: Client) {
         self.with(|clients| clients.insert(id.to_owned(), client));
         self.changed.store(true, Ordering::Release);

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::asked::{Asked, repeated};
-use super::{Client, Door, Fault, unauthorized, window};
+use super::{Client, Door, Fault, unauthorized};
 use crate::auth::Grant;
 use crate::dialect::Dialect;
 use crate::dialect::tradewithai::EVERYBODY;
 use crate::encode::json;
 use crate::encode::time::rfc3339;
 use crate::market::{AccountTopic, Audience, Depth, Interval, Millis, Part, Speed, SymbolId, TRADING, Topic};
+use crate::session::native::TOPICS_A_MESSAGE;
 use crate::session::socketio::{AckId, Event, Namespace, Outlet, Refusal};
-use crate::session::window::RollingWindow;
 
 /// One TradeWithAI client.
 pub(super) struct TradeWithAi {
@@ -20,7 +20,6 @@ pub(super) struct TradeWithAi {
     /// Whose connection it is, also while no token holds: nobody takes it over.
     user: Arc<str>,
     grant: Option<Grant>,
-    messages: RollingWindow,
     heartbeat: Millis,
     /// What it is subscribed to, by name, in the order in which it asked.
     subscriptions: Vec<String>,
@@ -30,13 +29,11 @@ pub(super) struct TradeWithAi {
 
 impl TradeWithAi {
     pub(super) fn new(door: Door) -> TradeWithAi {
-        let messages = window(door.shared.limits.tradewithai_messages);
         TradeWithAi {
             door,
             sid: String::new(),
             user: "".into(),
             grant: None,
-            messages,
             heartbeat: Millis::MAX,
             subscriptions: Vec::new(),
             intervals: Vec::new(),
@@ -44,7 +41,7 @@ impl TradeWithAi {
     }
 
     fn act(&mut self, now: Millis, event: &Event<'_>, out: &mut Outlet<'_>) -> Result<(), Fault> {
-        if !self.messages.take(now) {
+        if !self.door.takes(now) {
             let most = self.door.shared.limits.tradewithai_messages;
             return Err(Fault::new("RATE_LIMITED", format!("at most {most} messages a minute are acted on")));
         }
@@ -135,6 +132,11 @@ impl TradeWithAi {
         symbols: &[String],
         out: &mut Outlet<'_>,
     ) -> Result<Vec<(String, SymbolId)>, Fault> {
+        let most = self.door.shared.limits.subscriptions.max(TOPICS_A_MESSAGE);
+        if symbols.len() > most {
+            let message = format!("{} symbols in one message: at most {most}, send several", symbols.len());
+            return Err(Fault::new("TOO_MANY_SUBSCRIPTIONS", message));
+        }
         let table = self.door.shared.symbols.table();
         let mut known: Vec<(String, SymbolId)> = Vec::new();
         let mut faults = Vec::new();

@@ -114,8 +114,12 @@ impl<'a> Packet<'a> {
     /// where values lie deeper in each other than anybody needs: each level is looked through anew.
     pub fn check_placeholders(&self) -> Result<(), Malformed> {
         let mut unseen: Vec<(&str, usize)> = self.data.into_iter().map(|data| (data, 0)).collect();
+        // A small packet is looked through whatever its depth, a large one only a few times over.
+        let mut work = SMALL + 4 * self.data.map_or(0, str::len);
         while let Some((value, depth)) = unseen.pop() {
-            if depth > MOST_NESTED {
+            let is_too_much = value.len() > work;
+            work = work.saturating_sub(value.len());
+            if depth > MOST_NESTED || is_too_much {
                 return Err(Malformed::IllegalPlaceholder);
             }
             if let Some(items) = scan::items(value) {
@@ -183,6 +187,10 @@ pub const MOST_ATTACHMENTS: usize = 10;
 
 /// How deep values lie in each other in a packet with attachments.
 const MOST_NESTED: usize = 64;
+
+/// How much text of a packet is looked through for the places of attachments, beside four times its own
+/// length.
+const SMALL: usize = 1 << 16;
 
 fn is_valid(kind: Kind, data: &str) -> bool {
     match kind {

@@ -12,5 +12,8 @@ impl SymbolState {
             let _ = self.book.price(kept.bar.high.to_decimal(kept.scale));
         }
         self.bars.recall(self.book.scale(), kept);
+        // The board shows the scale from the start: the next trade does not change it any more.
+        self.touched.book = !kept.is_empty();
+        self.publish();
     }
 }
