@@ -13,7 +13,7 @@ use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
 use crate::market::Topic;
 use crate::metrics::Count;
-use crate::session::SessionEnd;
+use crate::session::{Progress, SessionEnd};
 use crate::shard::{Broadcast, Join, Joined, Leave};
 
 impl Worker {
@@ -54,20 +54,38 @@ impl Worker {
     /// without taking the answers slows itself down.
     pub(super) async fn reply(&self, connection: &Connection, frame: &Frame) {
         while connection.is_full() {
-            tokio::select! {
-                biased;
-                ready = connection.writable() => {
-                    connection.unblock();
-                    match ready {
-                        Ok(()) => connection.flush(self.now()),
-                        Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
-                    }
-                }
-                () = connection.wake.notified() => {}
-            }
+            self.something_changes(connection).await;
         }
         if let Err(end) = connection.reply(frame) {
             connection.end(&end, self.now());
+        }
+    }
+
+    /// Waits until a topic that a client resumes has told what was missed and the client has taken most
+    /// of it: the next is asked for only then, so that what waits is never more than one topic's past.
+    pub(super) async fn resumed(&self, connection: &Connection, channel: Channel) {
+        let is_asked = || connection.subscriptions.borrow().progress(channel) == Some(Progress::Joining);
+        while connection.is_open()
+            && connection.stream().is_some()
+            && (is_asked() || connection.outbox().len() >= connection.limit)
+        {
+            self.something_changes(connection).await;
+        }
+    }
+
+    /// Waits until the socket has taken more of what waits for it, or something else has happened to the
+    /// connection.
+    async fn something_changes(&self, connection: &Connection) {
+        tokio::select! {
+            biased;
+            ready = connection.writable(), if !connection.outbox().is_empty() => {
+                connection.unblock();
+                match ready {
+                    Ok(()) => connection.flush(self.now()),
+                    Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
+                }
+            }
+            () = connection.wake.notified() => {}
         }
     }
 

@@ -92,7 +92,7 @@ impl Connection {
             dirty: Cell::new(false),
             unsettled: Cell::new(false),
             conversation: RefCell::new(conversation),
-            outbox: RefCell::new(Outbox::new(config.outbox_bytes)),
+            outbox: RefCell::new(Outbox::new()),
             too_slow: Cell::new(false),
             reader: RefCell::new(Reader::new(message_bytes, compression)),
             closing: Cell::new(Closing::Open),
@@ -222,19 +222,7 @@ impl Connection {
             return self.end_polling(mailbox, end, now);
         }
         let mut closing = self.closing.get();
-        let frame = match end {
-            SessionEnd::PeerClosed { code } => closing.peer_closed(*code, now),
-            SessionEnd::Finished
-            | SessionEnd::PeerLeft
-            | SessionEnd::Silent
-            | SessionEnd::Violation(_)
-            | SessionEnd::Misspoken(_)
-            | SessionEnd::TokenExpired
-            | SessionEnd::TooSlow { .. }
-            | SessionEnd::ShuttingDown { .. }
-            | SessionEnd::Failed
-            | SessionEnd::Io(_) => closing.end(end, now),
-        };
+        let frame = closing.end(end, now);
         self.set_closing(closing);
         if matches!(end, SessionEnd::PeerLeft | SessionEnd::Io(_)) {
             self.finish();
@@ -258,8 +246,10 @@ impl Connection {
             Some(until) if now < until => return,
             // The close frame itself still waits: who is too slow is the last to take it, and has as
             // long for it as for anything else.
-            Some(_)
-                if !self.outbox.borrow().is_empty() && now - self.front.progress.get() <= config.stalled =>
+            Some(until)
+                if !self.outbox.borrow().is_empty()
+                    && now - self.front.progress.get() <= config.stalled
+                    && now - until <= config.stalled =>
             {
                 return;
             }

@@ -47,7 +47,12 @@ impl Connection {
         if !wanted {
             return Ok(Delivered::Merged);
         }
-        match (self.outbox_mut().push(self.compression.bytes(&broadcast.frame)), broadcast.class) {
+        let frame = self.compression.bytes(&broadcast.frame);
+        let pushed = match broadcast.class {
+            Class::Lossless if !is_book => self.outbox_mut().push_lossless(frame, self.limit),
+            Class::Conflated | Class::Lossless => self.outbox_mut().push_within(frame, self.limit),
+        };
+        match (pushed, broadcast.class) {
             (Pushed::Queued, _) => Ok(Delivered::Queued),
             (Pushed::Full, Class::Lossless) if !is_book => Err(self.too_slow(channel)),
             (Pushed::Full, Class::Conflated | Class::Lossless) => {
@@ -71,9 +76,10 @@ impl Connection {
         self.subscriptions.borrow_mut().set_progress(channel, Progress::Live);
         let lossless =
             matches!(channel.topic, Topic::Trades { .. } | Topic::Kline { .. } | Topic::Account(_));
+        // What was missed must arrive, all of it or nothing; it is bounded by what the engine keeps.
+        let has_room = self.outbox().len() < self.limit.saturating_mul(MISSED_FACTOR);
         for frame in joined.frames {
-            // What was missed must arrive; it is bounded by what the engine keeps of it.
-            let limit = if lossless { self.limit.saturating_mul(MISSED_FACTOR) } else { self.limit };
+            let limit = if lossless && has_room { usize::MAX } else { self.limit };
             match self.outbox_mut().push_within(self.compression.bytes(&frame), limit) {
                 Pushed::Queued => {}
                 Pushed::Full if lossless => return Err(self.too_slow(channel)),
@@ -83,6 +89,8 @@ impl Connection {
                 }
             }
         }
+        // A large beginning does not count against who takes it.
+        self.outbox_mut().make_room(self.limit);
         Ok(true)
     }
 
@@ -96,7 +104,7 @@ impl Connection {
     /// The channels that may be told what they missed now, each with the last message that it had;
     /// they count as asked for.
     pub(super) fn take_caught_up(&self) -> Vec<(Channel, u64)> {
-        if self.behind() == 0 || !self.outbox().has_caught_up() {
+        if self.behind() == 0 || !self.outbox().has_caught_up(self.limit) {
             return Vec::new();
         }
         let mut subscriptions = self.subscriptions.borrow_mut();

@@ -40,7 +40,13 @@ impl Worker {
                         Ok(()) => connection.read(self.now(), &mut self.scratch().borrow_mut(), &mut actions),
                         Err(error) => Err(SessionEnd::Io(error)),
                     };
-                    self.act(&connection, &mut actions, read).await;
+                    let goes_on = matches!(read, Ok(true));
+                    self.act(&connection, &mut actions, read.map(|_| ())).await;
+                    // A socket that is never empty is always ready: without this its task would never
+                    // let the worker serve the others.
+                    if goes_on {
+                        tokio::task::yield_now().await;
+                    }
                 }
             }
             if connection.is_due.replace(false) {
@@ -84,7 +90,13 @@ impl Worker {
         for action in std::mem::take(actions) {
             match action {
                 Action::Reply(frame) => self.reply(connection, &frame).await,
-                Action::Join { channel, since } => self.join(connection, channel, since, None).await,
+                Action::Join { channel, since } => {
+                    let resumes = since.is_some();
+                    self.join(connection, channel, since, None).await;
+                    if resumes {
+                        Box::pin(self.resumed(connection, channel)).await;
+                    }
+                }
                 Action::Leave { channel } => {
                     connection.recount();
                     self.unsettle(connection);
@@ -112,6 +124,7 @@ impl Worker {
         if let Some(mailbox) = &connection.mailbox {
             self.sessions.borrow_mut().remove(&mailbox.sid);
         }
+        self.timers.unset(connection.due.get(), connection.id);
         let channels: Vec<Channel> =
             connection.subscriptions.borrow().iter().map(|(channel, _)| channel).collect();
         for channel in channels {

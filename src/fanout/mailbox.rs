@@ -96,7 +96,8 @@ impl Mailbox {
         self.held.borrow().is_some()
     }
 
-    /// Answers the poll that is held with these frames and, behind them, `last`; whether there was one.
+    /// Answers the poll that is held with these frames and, behind them, `last`; whether there was one and
+    /// somebody still waited for it. What is given to one that was given up is lost.
     pub(super) fn answer(&self, frames: impl IntoIterator<Item = Bytes>, last: Option<&'static str>) -> bool {
         let Some(held) = self.held.borrow_mut().take() else { return false };
         self.transport.borrow_mut().answered();
@@ -107,9 +108,7 @@ impl Mailbox {
             }
             parts.push(Bytes::from_static(last.as_bytes()));
         }
-        // One that is no longer waited for has just been given up: the next look finds that out.
-        let _ = held.send(Ok(parts));
-        true
+        held.send(Ok(parts)).is_ok()
     }
 
     /// Whether the client has given its poll up.

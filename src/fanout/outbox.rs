@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// Frames in the order in which they go out, bounded in bytes.
 ///
-/// Invariants: frames leave whole and in order; a frame is taken in only while less than the limit
+/// Invariants: frames leave whole and in order; a frame is taken in only while less than its limit
 /// waits, so that what waits is never more than the limit and one frame.
 #[derive(Debug)]
 pub struct Outbox {
@@ -15,7 +15,8 @@ pub struct Outbox {
     /// How much of the first frame has been written.
     written: usize,
     bytes: usize,
-    limit: usize,
+    /// How much may wait before a frame that must arrive finds no room.
+    room: usize,
 }
 
 /// What became of a frame.
@@ -29,14 +30,23 @@ pub enum Pushed {
 }
 
 impl Outbox {
-    /// An empty outbox that takes frames while fewer than `limit` bytes wait.
-    pub const fn new(limit: usize) -> Outbox {
-        Outbox { frames: VecDeque::new(), written: 0, bytes: 0, limit }
+    /// An empty outbox.
+    pub const fn new() -> Outbox {
+        Outbox { frames: VecDeque::new(), written: 0, bytes: 0, room: 0 }
     }
 
-    /// Takes a frame in, where there is room.
-    pub fn push(&mut self, frame: Bytes) -> Pushed {
-        self.push_within(frame, self.limit)
+    /// Takes a frame in that must arrive: where fewer than `limit` bytes wait, beside those that
+    /// [`Outbox::make_room`] left out of the count and that have not all gone yet.
+    pub fn push_lossless(&mut self, frame: Bytes, limit: usize) -> Pushed {
+        if self.bytes < limit {
+            self.room = limit;
+        }
+        self.push_within(frame, self.room)
+    }
+
+    /// What waits now does not count for frames that must arrive: `limit` bytes more may wait.
+    pub const fn make_room(&mut self, limit: usize) {
+        self.room = self.bytes.saturating_add(limit);
     }
 
     /// Takes a frame in where fewer than `limit` bytes wait.
@@ -117,8 +127,8 @@ impl Outbox {
     }
 
     /// Whether so little waits that a client that fell behind may be given a new picture.
-    pub const fn has_caught_up(&self) -> bool {
-        self.bytes * 4 <= self.limit
+    pub const fn has_caught_up(&self, limit: usize) -> bool {
+        self.bytes * 4 <= limit
     }
 }
 
@@ -130,12 +140,12 @@ mod tests {
     fn any_way_of_writing_gives_the_same_bytes() {
         let mut random = fastrand::Rng::with_seed(3);
         for _ in 0..200 {
-            let mut outbox = Outbox::new(usize::MAX);
+            let mut outbox = Outbox::new();
             let (mut expected, mut sent) = (Vec::new(), Vec::new());
             for _ in 0..random.usize(1..20) {
                 let frame: Vec<u8> = (0..random.usize(1..50)).map(|_| random.u8(..)).collect();
                 expected.extend_from_slice(&frame);
-                assert_eq!(outbox.push(frame.into()), Pushed::Queued);
+                assert_eq!(outbox.push_within(frame.into(), usize::MAX), Pushed::Queued);
                 while random.bool() && !outbox.is_empty() {
                     write_some(&mut outbox, &mut random, &mut sent);
                 }
@@ -158,9 +168,9 @@ mod tests {
 
     #[test]
     fn what_was_begun_is_finished_when_the_rest_is_let_go() {
-        let mut outbox = Outbox::new(100);
+        let mut outbox = Outbox::new();
         for _ in 0..3 {
-            assert_eq!(outbox.push(Bytes::from_static(b"abcd")), Pushed::Queued);
+            assert_eq!(outbox.push_within(Bytes::from_static(b"abcd"), 100), Pushed::Queued);
         }
         outbox.advance(5);
         outbox.drop_unbegun();
@@ -174,10 +184,29 @@ mod tests {
 
     #[test]
     fn a_frame_larger_than_the_limit_still_gets_through_an_empty_outbox() {
-        let mut outbox = Outbox::new(10);
-        assert_eq!(outbox.push(Bytes::from_static(&[0; 100])), Pushed::Queued);
-        assert_eq!(outbox.push(Bytes::from_static(&[0; 1])), Pushed::Full);
+        let mut outbox = Outbox::new();
+        assert_eq!(outbox.push_within(Bytes::from_static(&[0; 100]), 10), Pushed::Queued);
+        assert_eq!(outbox.push_within(Bytes::from_static(&[0; 1]), 10), Pushed::Full);
         outbox.advance(95);
-        assert_eq!(outbox.push(Bytes::from_static(&[0; 1])), Pushed::Queued);
+        assert_eq!(outbox.push_within(Bytes::from_static(&[0; 1]), 10), Pushed::Queued);
+    }
+
+    #[test]
+    fn a_large_beginning_leaves_the_room_that_there_is_without_it() {
+        let frame = || Bytes::from_static(&[0; 4]);
+        let mut outbox = Outbox::new();
+        assert_eq!(outbox.push_within(Bytes::from_static(&[0; 100]), 10), Pushed::Queued);
+        assert_eq!(outbox.push_lossless(frame(), 10), Pushed::Full);
+        outbox.make_room(10);
+        for _ in 0..3 {
+            assert_eq!(outbox.push_lossless(frame(), 10), Pushed::Queued);
+        }
+        assert_eq!(outbox.push_lossless(frame(), 10), Pushed::Full);
+        // Once the beginning has gone the limit is what it was.
+        outbox.advance(112);
+        for _ in 0..3 {
+            assert_eq!(outbox.push_lossless(frame(), 10), Pushed::Queued);
+        }
+        assert_eq!(outbox.push_lossless(frame(), 10), Pushed::Full);
     }
 }

@@ -99,6 +99,10 @@ impl Round {
     ) {
         self.number = self.number.wrapping_add(1);
         let (mut writes, mut sent, mut bytes_taken, mut cut_short) = (0, 0, 0, 0);
+        // Each round begins with another audience, and below with another of its members, so that nobody
+        // is always last.
+        let first = self.number % self.touched.len().max(1);
+        self.touched.rotate_left(first);
         for id in self.touched.drain(..) {
             let audience = self.audiences.get_mut(id);
             let frames = || Frames { broadcasts: &self.broadcasts, places: audience.pending.iter() };
@@ -111,7 +115,6 @@ impl Round {
                     &self.contiguous
                 }
             };
-            // Each round begins with another member, so that nobody is always last.
             let (later, first) = audience.members.split_at(self.number % audience.members.len());
             for connection in first.iter().chain(later) {
                 let mut written = 0;

@@ -206,7 +206,8 @@ impl Connection {
     pub(super) fn is_for_the_move(&self, said: Said<'_>) -> bool {
         let Some(mailbox) = &self.mailbox else { return false };
         match mailbox.hear(said) {
-            None => false,
+            // On a socket that was given up nobody is heard any more.
+            None => self.stream().is_none() && !mailbox.moved.get(),
             Some(step) => {
                 let lost = match step {
                     ProbeStep::Answer => !mailbox.answer_probe(),
@@ -236,7 +237,10 @@ impl Connection {
     pub(super) fn flush_mailbox(&self, mailbox: &Mailbox, now: Millis) {
         if mailbox.is_held() && !self.outbox().is_empty() {
             let frames = self.outbox_mut().take_all();
-            mailbox.answer(frames, None);
+            if !mailbox.answer(frames, None) {
+                // Something would be missing from what it hears, and nobody would know.
+                return self.end(&SessionEnd::PeerLeft, now);
+            }
             self.note_progress(now);
         }
         if let Closing::Waiting { .. } = self.closing()
@@ -254,19 +258,7 @@ impl Connection {
             return;
         }
         mailbox.trying.take();
-        let last = match end {
-            SessionEnd::PeerClosed { .. } => NOOP,
-            SessionEnd::Finished
-            | SessionEnd::PeerLeft
-            | SessionEnd::Silent
-            | SessionEnd::Violation(_)
-            | SessionEnd::Misspoken(_)
-            | SessionEnd::TokenExpired
-            | SessionEnd::TooSlow { .. }
-            | SessionEnd::ShuttingDown { .. }
-            | SessionEnd::Failed
-            | SessionEnd::Io(_) => CLOSE,
-        };
+        let last = if matches!(end, SessionEnd::PeerClosed { .. }) { NOOP } else { CLOSE };
         let waits = matches!(end, SessionEnd::Finished | SessionEnd::TokenExpired);
         let frames = self.outbox_mut().take_all();
         if waits && !mailbox.is_held() {

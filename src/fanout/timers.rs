@@ -1,8 +1,7 @@
 //! When a worker's conversations want to be looked at although nobody said anything.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -13,10 +12,10 @@ use crate::market::Millis;
 
 /// Due times by connection, soonest first. Knows no clock: `now` is an argument.
 ///
-/// An entry whose connection has gone or changed its mind is found out when it comes up.
+/// An entry whose connection has changed its mind is found out when it comes up.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    due: RefCell<BinaryHeap<Reverse<(Millis, u64)>>>,
+    due: RefCell<BTreeSet<(Millis, u64)>>,
     /// A time was set that is sooner than all others.
     sooner: Notify,
 }
@@ -24,25 +23,27 @@ pub(super) struct Timers {
 impl Timers {
     /// Connection `id` is due at this time.
     pub(super) fn set(&self, at: Millis, id: u64) {
-        let soonest = self.due.borrow().peek().is_none_or(|Reverse((first, _))| at < *first);
-        self.due.borrow_mut().push(Reverse((at, id)));
+        let soonest = self.due.borrow().first().is_none_or(|(first, _)| at < *first);
+        self.due.borrow_mut().insert((at, id));
         if soonest {
             self.sooner.notify_one();
         }
     }
 
+    /// Connection `id` has gone: it is not due any more at this time.
+    pub(super) fn unset(&self, at: Millis, id: u64) {
+        self.due.borrow_mut().remove(&(at, id));
+    }
+
     /// Takes the next connection that is due at `now`, with the time that was set.
     pub(super) fn pop(&self, now: Millis) -> Option<(Millis, u64)> {
         let mut due = self.due.borrow_mut();
-        match due.peek() {
-            Some(Reverse((at, _))) if *at <= now => due.pop().map(|Reverse(entry)| entry),
-            Some(_) | None => None,
-        }
+        due.first().is_some_and(|(at, _)| *at <= now).then(|| due.pop_first())?
     }
 
     /// Waits until something is due or was set sooner.
     pub(super) async fn wait(&self, now: Millis) {
-        let next = self.due.borrow().peek().map(|Reverse((at, _))| *at);
+        let next = self.due.borrow().first().map(|(at, _)| *at);
         let patience =
             next.map_or(LONGEST_WAIT, |at| Duration::from_millis((at - now).max(0).unsigned_abs()));
         tokio::select! {
@@ -90,6 +91,8 @@ mod tests {
         }
         assert_eq!(timers.pop(9), None);
         assert_eq!((timers.pop(20), timers.pop(20), timers.pop(20)), (Some((10, 2)), Some((20, 3)), None));
+        timers.set(25, 4);
+        timers.unset(25, 4);
         assert_eq!(timers.pop(100), Some((30, 1)));
     }
 }

@@ -195,6 +195,8 @@ impl Worker {
             Ok(true) => {
                 if was == Progress::Joining {
                     self.unsettle(&connection);
+                    // Its task may wait to ask for its next topic.
+                    connection.wake.notify_one();
                 }
                 self.mark_dirty(&connection);
             }

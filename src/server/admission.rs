@@ -58,6 +58,7 @@ impl Admission {
     /// # Errors
     /// [`Refused`] says which limit was reached.
     pub fn enter(self: &Arc<Admission>, address: IpAddr) -> Result<Place, Refused> {
+        let address = whose(address);
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         if present.all >= self.most {
             return Err(Refused::Full { most: self.most });
@@ -77,6 +78,15 @@ impl Admission {
     }
 }
 
+/// The address that stands for a host: who has one address of an IPv6 network of 64 bits has all of
+/// them (RFC 4291, section 2.5.1), and an IPv4 address is the same in either notation.
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) if !six.is_loopback() => IpAddr::V6((six.to_bits() >> 64 << 64).into()),
+        other => other,
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut present = self.admission.present.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,6 +103,19 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_one_host_and_loopback_is_loopback_in_any_notation() {
+        let admission = Arc::new(Admission::new(9, 1));
+        let enter = |address: &str| admission.enter(address.parse().unwrap());
+        let _first = enter("2001:db8::1").unwrap();
+        assert!(enter("2001:db8::ffff:2").is_err());
+        let _other = enter("2001:db8:0:1::1").unwrap();
+        let _mapped = enter("::ffff:192.0.2.1").unwrap();
+        assert!(enter("192.0.2.1").is_err());
+        let _loopback = [enter("::ffff:127.0.0.1").unwrap(), enter("127.0.0.1").unwrap()];
+        let _loopback = [enter("::1").unwrap(), enter("::1").unwrap()];
+    }
 
     #[test]
     fn places_are_limited_and_given_back() {

@@ -20,7 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
@@ -32,6 +32,7 @@ pub use content::Content;
 pub use door::Door;
 pub use http::{Market, Visitor};
 pub use patience::{Held, Patience};
+use patience::{Unfinished, Waits};
 
 use crate::config::Config;
 
@@ -82,13 +83,11 @@ impl<R: Routes> Server<R> {
     /// Serves until `stop` says so, and gives the routes back with what they own.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) -> R {
         let mut requests = JoinSet::new();
-        // What has not been upgraded yet is bounded by itself, so that a flood of half-open
-        // connections neither fills the process nor reaches the clients that are there.
-        let unfinished = Arc::new(Semaphore::new(UNFINISHED));
+        let unfinished = Unfinished::new(UNFINISHED);
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let (stream, peer, permit) = tokio::select! {
+            let (stream, peer, waits) = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 _ = seconds.tick() => {
@@ -98,7 +97,7 @@ impl<R: Routes> Server<R> {
                 accepted = accept(&self.listener, &unfinished) => accepted,
             };
             let (shared, handshake) = (self.shared.clone(), self.handshake);
-            let patience = Patience::new(permit, unfinished.clone());
+            let patience = Patience::new(waits, peer.ip(), unfinished.clone());
             requests.spawn(answer(stream, peer, shared, handshake, patience));
             while requests.try_join_next().is_some() {}
         }
@@ -116,15 +115,16 @@ impl<R: Routes> Server<R> {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    unfinished: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // While too many are unfinished the kernel's backlog holds the next ones.
-    let permit = unfinished.clone().acquire_owned().await.ok();
+async fn accept(listener: &TcpListener, unfinished: &Unfinished) -> (TcpStream, SocketAddr, Waits) {
     loop {
+        // While too many are unfinished the kernel's backlog holds the next ones.
+        let Some(permit) = unfinished.room().await else { return std::future::pending().await };
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
+            // One of an address that has its share already is dropped as it came.
+            Ok((stream, peer)) => match unfinished.enter(permit, peer.ip()) {
+                Some(waits) => return (stream, peer, waits),
+                None => debug!(%peer, "its address has too many connections that ask for nothing"),
+            },
             Err(error) => {
                 warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_AGAIN).await;

@@ -61,20 +61,8 @@ impl Native {
                 actions.push(Action::Reply(native::renewed(id.as_deref(), user, self.access.expires())));
             }
             Err(refused) => {
-                let code = match refused {
-                    Refused::Expired => RefusalCode::TokenExpired,
-                    Refused::Missing
-                    | Refused::NoKeys
-                    | Refused::TooLong
-                    | Refused::Malformed
-                    | Refused::WrongAlgorithm
-                    | Refused::UnknownKey
-                    | Refused::WrongSignature
-                    | Refused::NotYetValid
-                    | Refused::WrongAudience
-                    | Refused::WrongIssuer
-                    | Refused::NoUser => RefusalCode::Unauthorized,
-                };
+                let is_over = refused == Refused::Expired;
+                let code = if is_over { RefusalCode::TokenExpired } else { RefusalCode::Unauthorized };
                 refuse(Refusal { id, code, message: refused.to_string(), topic: None }, actions);
             }
         }
@@ -102,6 +90,9 @@ impl Native {
         topics: &mut Subscriptions,
         actions: &mut Vec<Action>,
     ) {
+        if let Err(refusal) = self.few_enough(&id, asked.len()) {
+            return refuse(refusal, actions);
+        }
         let table = self.symbols.table();
         let (mut names, mut joins, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for (name, since) in asked {
@@ -136,6 +127,9 @@ impl Native {
         topics: &mut Subscriptions,
         actions: &mut Vec<Action>,
     ) {
+        if let Err(refusal) = self.few_enough(&id, asked.len()) {
+            return refuse(refusal, actions);
+        }
         let table = self.symbols.table();
         let (mut names, mut leaves, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         for name in asked {
@@ -154,6 +148,17 @@ impl Native {
             actions.push(Action::Reply(native::unsubscribed(id.as_deref(), names)));
         }
         refuse_topics(&id, refusals, actions);
+    }
+
+    /// Each topic of a message may be refused by itself, so that there are not many more of them than a
+    /// connection may have.
+    fn few_enough(&self, id: &Option<String>, topics: usize) -> Result<(), Refusal> {
+        let most = self.limits.subscriptions.max(TOPICS_A_MESSAGE);
+        if topics <= most {
+            return Ok(());
+        }
+        let message = format!("{topics} topics in one message: at most {most}, send several");
+        Err(Refusal { id: id.clone(), code: RefusalCode::TooManySubscriptions, message, topic: None })
     }
 
     fn find(&self, name: &str, table: &SymbolTable) -> Result<Topic, (RefusalCode, String)> {
@@ -249,6 +254,9 @@ const NATIVE: Dialect = Dialect::Native;
 
 const MOST_REPEATED: usize = 256;
 
+/// Topics that one message may name, where the limit of subscriptions is not more.
+pub(super) const TOPICS_A_MESSAGE: usize = 1_024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,6 +348,16 @@ mod tests {
         let mut client = client(1);
         let done = play(&mut client, 0, r#"{"op":"subscribe","topics":["trades:ETHUSDT","book:BTC/USD"]}"#);
         assert!(done[1].contains("TOO_MANY_SUBSCRIPTIONS") && done[2] == "join trades:ETHUSDT", "{done:?}");
+    }
+
+    #[test]
+    fn a_message_of_more_topics_than_anybody_needs_is_refused_as_one() {
+        let mut client = client(1);
+        let names = vec!["x"; TOPICS_A_MESSAGE + 1];
+        for op in ["subscribe", "unsubscribe"] {
+            let done = play(&mut client, 0, &serde_json::json!({"op": op, "topics": names}).to_string());
+            assert!(done.len() == 1 && done[0].contains("1025 topics in one message"), "{op}");
+        }
     }
 
     #[test]

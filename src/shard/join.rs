@@ -122,17 +122,12 @@ impl SymbolState {
     fn book_picture<O: Outlet>(&mut self, at: usize, join: &Join, turn: &mut Turn<'_, O>) -> Option<Frame> {
         let slot = &mut self.books[at];
         let seq = slot.topic.seq();
-        let shared = join.since.is_none();
-        if shared
-            && let Some((_, _, frame)) = slot
-                .picture
-                .as_ref()
-                .filter(|(held, dialect, _)| (*held, *dialect) == (seq, join.channel.dialect))
-        {
+        let which = (seq, join.channel.dialect, join.since.is_some());
+        if let Some((_, frame)) = slot.picture.as_ref().filter(|(held, _)| *held == which) {
             return Some(frame.clone());
         }
         slot.topic.snapshot(&self.book, turn.flush);
-        let recovered = (!shared).then_some(false);
+        let recovered = join.since.is_some().then_some(false);
         let body = UpdateBody::BookSnapshot { book: view(turn.flush), recovered };
         let taken_in = turn.flush.taken_in;
         let frame = join.channel.dialect.encode(&self.update(
@@ -143,9 +138,7 @@ impl SymbolState {
             body,
         ))?;
         let frame = turn.out.share(join.channel, frame);
-        if shared {
-            self.books[at].picture = Some((seq, join.channel.dialect, frame.clone()));
-        }
+        self.books[at].picture = Some((which, frame.clone()));
         Some(frame)
     }
 
@@ -164,6 +157,8 @@ impl SymbolState {
         if !self.has_ticker() {
             return None;
         }
+        // What is told to one that fell behind is newer than anything that it was told.
+        self.tickers[speed as usize].seq += u64::from(join.missed.is_some());
         let seq = self.tickers[speed as usize].first_seq();
         let ticker = self.ticker().clone();
         let body = UpdateBody::Ticker { ticker: &ticker, first: join.missed.is_none(), price_changed: true };
@@ -191,6 +186,8 @@ impl SymbolState {
     /// The closes and corrections since `since` and the open bar, or the open bar alone.
     fn first_bars<O: Outlet>(&mut self, interval: Interval, join: &Join, turn: &Turn<'_, O>) -> Vec<Frame> {
         let kline = &mut self.klines[interval as usize];
+        // As for tickers; it may have been told of this bar's predecessor under the number that stands.
+        kline.latest.seq += u64::from(join.missed.is_some());
         let first = kline.latest.first_seq();
         let since = join.since.as_ref().filter(|since| *since.epoch == *self.epoch);
         let series = self.bars.series(interval);

@@ -309,6 +309,7 @@ impl Shard {
             self.collect_tickers();
             self.wait_for_tickers(now);
         }
+        self.tickers.seq += u64::from(join.missed.is_some());
         let seq = self.tickers.first_seq();
         let mut all = Vec::new();
         self.board.each(|symbol, cells| all.push((symbol, cells.ticker.get())));

@@ -60,7 +60,8 @@ pub struct SymbolState {
 pub(super) struct BookSlot {
     pub(super) topic: BookTopic,
     pub(super) interest: Interest,
-    pub(super) picture: Option<(u64, Dialect, Frame)>,
+    /// The picture for those who join, by its number, its words and whether they asked to resume.
+    pub(super) picture: Option<((u64, Dialect, bool), Frame)>,
     /// The delta for those who fell behind, from one place to another, while it is the same.
     pub(super) missed: Option<((u64, u64), Dialect, Frame)>,
 }

@@ -53,7 +53,7 @@ fn visit(server: &Running, seed: u64, narrow: bool, over: &AtomicBool) -> (Raw, 
             }
             if narrow && random.u8(0..8) == 0 {
                 // It is slow of its own: the server must go on without it.
-                std::thread::sleep(std::time::Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(2));
             }
             client.hear(&raw.hear()).unwrap();
         }

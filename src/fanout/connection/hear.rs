@@ -9,24 +9,30 @@ use crate::session::websocket::{Message, Violation};
 use crate::session::{Action, Closing, Said, SessionEnd};
 
 impl Connection {
-    /// Reads what has come, and says what is to be done about it.
+    /// Reads what has come, and says what is to be done about it; whether there may be more. Who asks
+    /// for something is answered before it is heard again, so that answers cannot pile up.
     pub(in crate::fanout) fn read(
         &self,
         now: Millis,
         scratch: &mut [u8],
         actions: &mut Vec<Action>,
-    ) -> Result<(), SessionEnd> {
-        let Some(stream) = self.stream() else { return Ok(()) };
+    ) -> Result<bool, SessionEnd> {
+        let Some(stream) = self.stream() else { return Ok(false) };
         for _ in 0..READS_A_TURN {
             match stream.try_read(scratch) {
                 Ok(0) => return Err(SessionEnd::PeerLeft),
-                Ok(length) => self.take(now, &mut scratch[..length], actions)?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Ok(length) => {
+                    self.take(now, &mut scratch[..length], actions)?;
+                    if !actions.is_empty() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(SessionEnd::Io(error)),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Takes bytes in that were read from the socket.
@@ -40,7 +46,7 @@ impl Connection {
         self.pinged.set(false);
         let open = self.closing.get() == Closing::Open;
         let answers = open && self.stream().is_some();
-        let (mut pings, mut pong, mut closed) = (0, None, None);
+        let (mut pings, mut last_ping, mut closed) = (0, None, None);
         let mut conversation = self.conversation.borrow_mut();
         let mut topics = self.subscriptions.borrow_mut();
         let fed: Result<(), Violation> = self.reader.borrow_mut().feed(bytes, |message| {
@@ -50,9 +56,12 @@ impl Connection {
                 // Of a flood only the last is answered, which is enough (RFC 6455, section 5.5.3).
                 Message::Ping(payload) if answers => {
                     pings += 1;
-                    match pings <= PONGS_A_READ {
-                        true => actions.push(Action::Reply(Frame::pong(payload))),
-                        false => pong = Some(Frame::pong(payload)),
+                    if pings <= PONGS_A_READ {
+                        actions.push(Action::Reply(Frame::pong(payload)));
+                    } else {
+                        let mut kept = [0; LONGEST_PING];
+                        kept[..payload.len()].copy_from_slice(payload);
+                        last_ping = Some((kept, payload.len()));
                     }
                     return;
                 }
@@ -64,7 +73,7 @@ impl Connection {
             }
         });
         drop((conversation, topics));
-        actions.extend(pong.map(Action::Reply));
+        actions.extend(last_ping.map(|(kept, length)| Action::Reply(Frame::pong(&kept[..length]))));
         fed.map_err(SessionEnd::Violation)?;
         closed.map_or(Ok(()), |code| Err(SessionEnd::PeerClosed { code }))
     }
@@ -72,6 +81,9 @@ impl Connection {
 
 /// Pings of one read that are answered one by one.
 const PONGS_A_READ: usize = 64;
+
+/// What a control frame can carry (RFC 6455, section 5.5).
+const LONGEST_PING: usize = 125;
 
 /// A client that sends without end must not keep the others of its worker waiting.
 const READS_A_TURN: usize = 4;
