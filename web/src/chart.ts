@@ -142,8 +142,13 @@ export class Chart {
     this.looking = "older";
     const history = await this.fetch(`&to=${first.openTime}`);
     if (own !== this.bars || this.looking !== "older") return;
+    if (!history) {
+      // It could not be had: the next scroll asks again.
+      this.looking = "nothing";
+      return;
+    }
     // Where there is nothing older, nothing more is asked for.
-    if (history && own.prepend(history.bars) > 0) {
+    if (own.prepend(history.bars) > 0) {
       this.looking = "nothing";
       const seen = this.chart.timeScale().getVisibleLogicalRange();
       this.redraw();

@@ -121,6 +121,7 @@ export class Client {
     this.forgetTimers();
     this.socket?.close(1000);
     this.socket = undefined;
+    this.doubtBooks();
   }
 
   private async connect(): Promise<void> {
@@ -160,7 +161,16 @@ export class Client {
     socket.onclose = null;
     socket.onmessage = null;
     socket.close();
+    this.doubtBooks();
     if (this.state !== "closed") this.connectLater(Number(/^retry in (\d+) ms$/.exec(reason)?.[1] ?? 0));
+  }
+
+  /** Nobody knows what the books are until their next snapshots. */
+  private doubtBooks(): void {
+    for (const [topic, { heard, listeners }] of this.subscriptions) {
+      if (!heard || !topic.startsWith("book:")) continue;
+      for (const listener of listeners) listener({ type: "stale", topic, ...heard, ts: Date.now() });
+    }
   }
 
   private connectLater(atLeast = 0): void {

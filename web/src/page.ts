@@ -138,7 +138,7 @@ async function begin(strip: Strip, show: (symbol: string, interval: string) => v
     const symbols = answer?.ok ? ((await answer.json()) as { symbols: { symbol: string }[] }).symbols : [];
     for (const { symbol } of symbols) strip.add(symbol);
     const [wanted = "", interval = ""] = location.hash.slice(1).split("/");
-    const named = symbols.find(({ symbol }) => symbol === decodeURIComponent(wanted)) ?? symbols[0];
+    const named = symbols.find(({ symbol }) => encodeURIComponent(symbol) === wanted || symbol === wanted) ?? symbols[0];
     if (named) return show(named.symbol, INTERVALS.includes(interval) ? interval : INTERVALS[0]!);
     await new Promise((again) => setTimeout(again, 1_000));
   }

@@ -99,12 +99,14 @@ test("after a loss it comes back and names what it last heard, but not of books"
   const { client, socket, next } = await started(t);
   const heard = [];
   client.subscribe("trades:X", (message) => heard.push(message.seq));
-  client.book("book:X", () => {});
+  const states = [];
+  client.book("book:X", ({ good }) => states.push(good));
   await settle();
   socket.say(trade(7));
   socket.say(book("snapshot", 3));
   socket.drop();
   assert.equal(client.state, "waiting");
+  assert.deepEqual(states, [true, false], "a book of which nothing is heard is not the server's");
   socket.say(trade(8));
   const again = await next();
   assert.deepEqual(again.ops("subscribe").map(({ topics, since }) => ({ topics, since })), [
