@@ -86,7 +86,8 @@ impl Hub {
                 continue;
             }
             match self.find(&name, &table) {
-                Ok((channel, known)) if topics.contains(channel) => names.push(known),
+                // A topic of users may have two names: each that is asked for is noted.
+                Ok((channel, known)) if !is_account(channel) && topics.contains(channel) => names.push(known),
                 Ok(_) if is_full => {
                     let most = self.shared.limits.subscriptions;
                     let message = format!("a connection has at most {most} topics: unsubscribe some");
@@ -128,7 +129,8 @@ impl Hub {
                 continue;
             }
             match self.find(&name, &table) {
-                Ok((channel, known)) if topics.end(channel) => {
+                // One of users ends with the last of its names, not with one that was not asked for.
+                Ok((channel, known)) if !is_account(channel) && topics.end(channel) => {
                     self.presence.unsubscribed(&known);
                     names.push(known);
                     actions.push(Action::Leave { channel });
@@ -303,6 +305,10 @@ impl Conversation for Hub {
             hub::name(topic, symbol.map_or("", |symbol| symbol))
         })
     }
+}
+
+const fn is_account(channel: Channel) -> bool {
+    matches!(channel.topic, Topic::Account(_))
 }
 
 /// Under which name `/ws/status` counts a topic of users: never by anybody's id.

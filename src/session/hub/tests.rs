@@ -151,6 +151,28 @@ fn one_s_own_topics_are_joined_once_and_nobody_else_s_at_all() {
 }
 
 #[test]
+fn a_second_name_for_one_s_own_topic_holds_it_whenever_it_was_asked_for() {
+    let unsubscribe = |client: &mut Client, topic: &str| {
+        let message =
+            json!({"type": "SUBSCRIPTION", "payload": {"action": "unsubscribe", "topics": [topic]}});
+        let (replies, others) = client.say(NOW, &message);
+        (replies[0]["payload"]["rejected"][0]["code"].clone(), others)
+    };
+    for [first, second] in [["orders", "user:alice:orders"], ["user:alice:orders", "orders"]] {
+        let mut client = client(Payload::Object);
+        client.subscribe(&[first]);
+        assert_eq!(client.subscribe(&[second])["topics"], json!([second]));
+        assert_eq!(unsubscribe(&mut client, first), (Value::Null, Vec::new()), "the other name holds it");
+        assert_eq!(client.topics.len(), 1);
+        // A name that was not asked for, or is not any more, ends nothing.
+        assert_eq!(unsubscribe(&mut client, first), (json!("NOT_SUBSCRIBED"), Vec::new()));
+        assert_eq!(client.topics.len(), 1);
+        assert_eq!(unsubscribe(&mut client, second), (Value::Null, vec!["leave".to_owned()]));
+        assert!(client.hub.shared.status.counts().1.is_empty());
+    }
+}
+
+#[test]
 fn bad_messages_are_answered_and_nothing_else_happens() {
     let mut client = client(Payload::Text);
     let (replies, others) = client.say(NOW, &json!({"type": "DANCE", "payload": {}}));
