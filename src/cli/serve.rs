@@ -99,6 +99,7 @@ pub(super) fn run(
         let keys = tokio::spawn(auth::keep_fresh(tokens, config.clone(), stopped.clone()));
         let market = server.serve(stopped).await;
         info!("going down");
+        market.published(config.limits.shutdown).await;
         source.stop();
         let _ = keys.await;
         if let Some(trading) = trading {

@@ -102,6 +102,41 @@ fn what_a_publisher_sent_before_it_went_away_counts_as_far_as_it_came() {
 }
 
 #[test]
+fn a_request_whose_sender_goes_away_before_the_answer_is_published_as_a_whole() {
+    let server = running(|config| config.dev = true);
+    server.symbols.add("BTC/USD").unwrap();
+    let mut listener = Raw::connect(server.address);
+    listener.subscribe(&["trades:BTC/USD"]);
+    let good = token("backend", "publish", 60);
+    for number in 1..=REQUESTS {
+        // The trades are handed over first, the order goes to the ledger behind them.
+        let first = TRADES * u64::from(number);
+        let mut objects: Vec<_> = (first..first + TRADES).map(trade).collect();
+        objects.push(order("ann", number));
+        let body = json!(objects).to_string();
+        let length = body.len();
+        let head = format!(
+            "POST /publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {good}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let mut raw = Raw::socket(server.address);
+        raw.send((head + &body).as_bytes());
+        let mut heard = 0;
+        while heard < first {
+            let data = listener.hear()["data"].clone();
+            let last = data.as_array().and_then(|several| several.last().cloned()).unwrap_or(data);
+            heard = last["tradeId"].as_u64().unwrap_or_default();
+        }
+        drop(raw);
+    }
+    let orders = || {
+        let mut ann = Raw::connect_to(server.address, &format!("/v1/ws?token={}", token("ann", "", 60)));
+        ann.subscribe(&["orders"]);
+        ann.hear()["seq"].as_u64().unwrap()
+    };
+    crate::running::until("every order has its number", || orders() == u64::from(REQUESTS));
+}
+
+#[test]
 fn a_publishers_socket_needs_its_token_and_ends_with_it() {
     let server = running(|config| config.dev = true);
     for (wrong, status) in [("", "401"), ("x.y.z", "401"), (&token("ann", "admin", 60), "403")] {
@@ -237,3 +272,7 @@ fn a_publisher_has_a_rate_and_a_batch_a_size() {
     }
     assert_eq!(spent, 429);
 }
+
+/// Requests that nobody waits for, and trades of each.
+const REQUESTS: u32 = 8;
+const TRADES: u64 = 5_000;

@@ -56,7 +56,9 @@ impl Running {
                 let market = Market::new(&config, engine, taken);
                 let server = Server::bind(&config, market, door).await.unwrap();
                 tell.send(server.address().unwrap()).unwrap();
-                server.serve(stopped).await
+                let market = server.serve(stopped).await;
+                market.published(config.limits.shutdown).await;
+                market
             });
             market.into_engine().shut_down(config.limits.shutdown);
         });

@@ -49,6 +49,8 @@ pub struct Market {
     hub: HubShared,
     hub_payload: HubPayload,
     socketio: socketio::SocketIo,
+    /// Each request that publishes listens to it until it has.
+    publications: watch::Sender<()>,
     /// Whether the page is served.
     page: bool,
     /// Whose account it shows; only a demo's does.
@@ -81,6 +83,7 @@ impl Market {
                 stalled: limits.stalled,
             },
             going_down: watch::Sender::default(),
+            publications: watch::Sender::default(),
             hub,
             hub_payload: config.hub_payload,
             socketio,
@@ -89,7 +92,7 @@ impl Market {
         }
     }
 
-    /// The engine, to be shut down when nothing is answered any more.
+    /// The engine, to be shut down when nothing is answered any more and all is [published](Market::published).
     pub fn into_engine(self) -> Engine {
         self.engine
     }

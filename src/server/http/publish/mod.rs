@@ -3,6 +3,7 @@
 mod socket;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -41,14 +42,34 @@ impl Market {
             // Cut off in the middle: nothing of it was taken, and nobody hears this.
             Err(_) => return error(StatusCode::BAD_REQUEST, "CUT_OFF", "the request ended before its body"),
         };
-        let Ok(text) = std::str::from_utf8(&bytes) else {
+        let Ok(text) = String::from_utf8(bytes.into()) else {
             return error(StatusCode::BAD_REQUEST, "NOT_JSON", "the body is not UTF-8 text");
         };
         // The disk takes as long as it takes. With the answer the connection's time begins anew, so
         // that one connection carries as many publications as come in time.
         let _held = patience.as_ref().map(Patience::hold);
-        let publisher = self.engine.publisher();
-        answered(&publisher.publish_from(Clock::start().now(), grant.user(), text).await)
+        let (publisher, under_way) = (self.engine.publisher().clone(), self.publications.subscribe());
+        // A task of its own: who goes away before the answer takes this request with it, and half of
+        // what it published would be taken and the other half not.
+        let published = tokio::spawn(async move {
+            let published = publisher.publish_from(Clock::start().now(), grant.user(), &text).await;
+            drop(under_way);
+            published
+        });
+        match published.await {
+            Ok(published) => answered(&published),
+            Err(failed) => {
+                tracing::error!(error = %failed, "a publication failed");
+                let message = "publishing failed: what was taken of it is not known";
+                error(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
+            }
+        }
+    }
+
+    /// Waits until all that was handed in by requests is published, but no longer than `patience`.
+    pub async fn published(&self, patience: Duration) {
+        // What is not through by then is cut off by the end of the process, as by a failure of it.
+        let _ = tokio::time::timeout(patience, self.publications.closed()).await;
     }
 
     /// Lets a publisher in, or says why not.
