@@ -32,6 +32,14 @@ impl<'a> Fields<'a> {
         self.fields.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.get())
     }
 
+    /// The same fields, to be asked for many of them.
+    pub fn by_name(&self) -> ByName<'_, 'a> {
+        let mut sorted: Vec<_> = self.iter().collect();
+        // Of several of one name the last stays last.
+        sorted.sort_by_key(|(name, _)| *name);
+        ByName { sorted }
+    }
+
     /// The text of a field; `None` where there is none, or it is null.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
         self.written(name).filter(|value| *value != "null")
@@ -42,6 +50,21 @@ impl<'a> Fields<'a> {
         let raw = self.raw(name)?;
         let is_number = raw.strip_prefix('-').unwrap_or(raw).bytes().all(|byte| byte.is_ascii_digit());
         if is_number { Some(raw.to_owned()) } else { serde_json::from_str(raw).ok() }
+    }
+}
+
+/// Fields in the order of their names, where one is found without a look at all of them.
+#[derive(Debug)]
+pub struct ByName<'f, 'a> {
+    sorted: Vec<(&'f str, &'a str)>,
+}
+
+impl<'a> ByName<'_, 'a> {
+    /// As [`Fields::written`].
+    pub fn written(&self, name: &str) -> Option<&'a str> {
+        let behind = self.sorted.partition_point(|(known, _)| *known <= name);
+        let (known, value) = self.sorted.get(behind.checked_sub(1)?)?;
+        (*known == name).then_some(*value)
     }
 }
 
