@@ -153,6 +153,9 @@ fn private(fields: &Fields<'_>, event: &'static str) -> Result<Private, Rejectio
     if event == "strategy.updated" && strategy.is_none() {
         return Err(Rejection::field("strategyId", "the name of the strategy"));
     }
+    if strategy.as_ref().is_some_and(|strategy| strategy.ends_with(ORDERS)) {
+        return Err(Rejection::field("strategyId", "a name that does not end with \":orders\""));
+    }
     let user = user(fields)?;
     if user.is_none() && event != "strategy.updated" {
         return Err(Rejection::field("userId", USER));
@@ -196,6 +199,10 @@ fn event(fields: &Fields<'_>) -> Result<String, Rejection> {
 const USER: &str = "the user: a text of 1 to 256 bytes";
 
 const MOST_NAME: usize = 256;
+
+/// How the topic of a strategy's orders ends: a strategy that is called so would have the topic of
+/// another one's orders.
+const ORDERS: &str = ":orders";
 
 /// What can happen to a user.
 const PRIVATE: [&str; 22] = [

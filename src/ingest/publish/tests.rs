@@ -78,6 +78,13 @@ fn private_objects_need_a_user_and_an_object() {
     }
     refused(r#"{"type":"order.created","data":{}}"#, "BAD_FIELD", "userId");
     refused(r#"{"type":"strategy.updated","userId":"ann","data":{}}"#, "BAD_FIELD", "strategyId");
+    for (beside, inside) in [(r#","strategyId":"grid:orders""#, ""), ("", r#""strategyId":"grid:orders""#)] {
+        let order = format!(r#"{{"type":"order.created","userId":"ann"{beside},"data":{{{inside}}}}}"#);
+        refused(&order, "BAD_FIELD", "strategyId");
+    }
+    let strategy = r#"{"type":"strategy.updated","userId":"ann","strategyId":"a:orders","data":{}}"#;
+    refused(strategy, "BAD_FIELD", "strategyId");
+    assert!(read(&strategy.replace("a:orders", "orders")).is_ok());
     refused(r#"{"type":"order.exploded","userId":"ann","data":{}}"#, "UNKNOWN_TYPE", "order.exploded");
 }
 
