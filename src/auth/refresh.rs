@@ -28,7 +28,8 @@ pub async fn fetch(tokens: &Tokens, config: &Config) -> Result<(), BadKeys> {
 }
 
 /// Keeps the keys of `tokens` fresh until `stop` says so: at the configured pace, and soon after a
-/// token has named a key that is not known. What cannot be read leaves the old keys in force.
+/// token has named a key that is not known. What cannot be read leaves the old keys in force; a set
+/// that was read and holds no key that can be used does not: so the last key is revoked.
 pub async fn keep_fresh(tokens: Arc<Tokens>, config: Config, mut stop: watch::Receiver<bool>) {
     let Some(from) = config.secrets.jwt_jwks else { return };
     let (wanted, pace) = (config.auth.algorithm, config.auth.jwks_refresh);
@@ -45,10 +46,19 @@ pub async fn keep_fresh(tokens: Arc<Tokens>, config: Config, mut stop: watch::Re
             () = tokens.unknown.notified() => {}
             () = sleep(pace.saturating_sub(SOONEST)) => {}
         }
-        match read(&from, wanted).await {
-            Ok(keys) => take(&tokens, keys),
-            Err(error) => warn!(%error, "the keys that were read last stay in force"),
+        renew(&tokens, read(&from, wanted).await);
+    }
+}
+
+/// Takes over what was read anew.
+pub(super) fn renew(tokens: &Tokens, read: Result<Keys, BadKeys>) {
+    match read {
+        Ok(keys) => take(tokens, keys),
+        Err(error) if matches!(error, BadKeys::NothingUsable) => {
+            warn!(%error, "no key is in force any more");
+            tokens.replace(Keys::Set(Vec::new()));
         }
+        Err(error) => warn!(%error, "the keys that were read last stay in force"),
     }
 }
 

@@ -6,6 +6,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use super::keys::Key;
+use super::refresh::renew;
 use super::*;
 use crate::config::{Auth, Config, Secrets, TokenAlgorithm};
 
@@ -213,6 +214,30 @@ fn a_key_set_leaves_out_what_it_cannot_use_and_says_when_nothing_is_left() {
     let other = Keys::from_jwks(other.as_bytes(), Some(TokenAlgorithm::Rs256));
     assert!(matches!(other, Err(BadKeys::NothingUsable)));
     assert!(matches!(Keys::from_jwks(b"<html>", None), Err(BadKeys::NotAKeySet)));
+}
+
+#[test]
+fn a_set_without_a_key_takes_the_last_one_out_of_force_and_one_that_cannot_be_read_does_not() {
+    let signer = Signer::new("last");
+    let secrets = Secrets { jwt_jwks: Some("keys.json".into()), ..Secrets::default() };
+    let tokens = tokens(secrets, Auth::default());
+    let token = signer.token(Some("last"));
+    tokens.replace(set(&[&signer]));
+    let grant = tokens.verify(NOW, &token).unwrap();
+    let unreadable = std::io::Error::from(std::io::ErrorKind::NotFound);
+    let status = BadKeys::Status { status: 503 };
+    for read in [Keys::from_jwks(b"<html>", None), Err(BadKeys::File(unreadable)), Err(status)] {
+        renew(&tokens, read);
+        check(&tokens, &token, Ok("ann"));
+        assert_eq!(tokens.ended(NOW, &grant), None);
+    }
+    let rotations = tokens.rotations();
+    renew(&tokens, Keys::from_jwks(br#"{"keys":[]}"#, None));
+    check(&tokens, &token, Err(Refused::UnknownKey));
+    assert_eq!(tokens.ended(NOW, &grant), Some(Ended::KeyGone), "who is connected goes, too");
+    assert!(tokens.rotations() > rotations);
+    renew(&tokens, Ok(set(&[&signer])));
+    check(&tokens, &token, Ok("ann"));
 }
 
 #[tokio::test]
