@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use rustc_hash::FxHashMap;
 
 use super::JournalError;
 use super::standing::{Kind, Place, put, read};
+use super::store::is_other_kind;
 
 /// The numbers of the users that something happened to. What is not here is read from the store.
 #[derive(Default)]
@@ -80,7 +81,10 @@ impl Account {
             db.prepare_cached("select topic, data, sum from standing where account = ?1 and kind = ?2")?;
         let mut found = query.query((row, Kind::Head))?;
         while let Some(found) = found.next()? {
-            let (topic, data, sum): (String, String, u32) = (found.get(0)?, found.get(1)?, found.get(2)?);
+            let (topic, data, sum) = columns(found).map_err(|error| match is_other_kind(&error) {
+                true => JournalError::Damaged { what: format!("the numbers of account {row}") },
+                false => error.into(),
+            })?;
             let place = Place { account: row, kind: Kind::Head, topic: &topic, key: "" };
             place.check(&data, sum)?;
             let head = Head::parse(&data).ok_or_else(|| place.damaged())?;
@@ -122,6 +126,10 @@ impl Head {
         let user_seq = numbers.next()?.parse().ok()?;
         Some(Head { seq, user_seq, last: numbers.next()?.parse().ok()? })
     }
+}
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<(String, String, u32)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
 /// Users whose numbers are kept in memory; then it begins anew. About 200 bytes each.

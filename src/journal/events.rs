@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::accounts::Account;
+use super::accounts::{Account, Heads};
 use super::standing::{Kind, Place, put, read, remove};
 use super::store::checksum;
 use super::{Journal, JournalError};
@@ -43,6 +43,9 @@ pub struct Recorded {
     pub is_repeated: bool,
 }
 
+/// A recorded entry, or the damage for which it was not.
+pub type Taken = Result<Recorded, JournalError>;
+
 /// A recorded event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -68,28 +71,36 @@ pub enum Missed {
 }
 
 impl Journal {
-    /// Records all of `entries` in one transaction. They are on disk when this returns.
+    /// Records `entries` in one transaction; what is recorded is on disk when this returns. An entry
+    /// that needs what is [damaged](JournalError::Damaged) is refused by itself, in its place: it is
+    /// not recorded, uses no number, and takes no other with it.
     ///
     /// # Errors
     /// [`JournalError`]: nothing of them is recorded, and no number was used.
-    pub fn record(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Recorded>, JournalError> {
-        let recorded = self.record_all(now, entries);
-        match &recorded {
-            Ok(_) => self.cleaner.written(entries.len()),
+    pub fn record(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Taken>, JournalError> {
+        let taken = self.record_all(now, entries);
+        match &taken {
+            Ok(taken) => self.cleaner.written(taken.iter().filter(|one| one.is_ok()).count()),
             Err(_) => self.heads.forget(entries.iter().map(|entry| &*entry.user)),
         }
-        recorded
+        taken
     }
 
-    fn record_all(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Recorded>, JournalError> {
+    fn record_all(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Taken>, JournalError> {
         let transaction = self.db.unchecked_transaction()?;
-        let mut recorded = Vec::with_capacity(entries.len());
+        let mut taken = Vec::with_capacity(entries.len());
         for entry in entries {
-            let account = self.heads.open(&transaction, &entry.user)?;
-            recorded.push(write(&transaction, account, now, entry)?);
+            taken.push(match Needed::of(entry, &mut self.heads, &transaction, now) {
+                Ok(found) => {
+                    let account = self.heads.open(&transaction, &entry.user)?;
+                    Ok(write(&transaction, account, now, entry, found)?)
+                }
+                Err(damaged @ JournalError::Damaged { .. }) => Err(damaged),
+                Err(failed) => return Err(failed),
+            });
         }
         transaction.commit()?;
-        Ok(recorded)
+        Ok(taken)
     }
 
     /// Where a topic of a user stands: its last number, and the user's.
@@ -218,24 +229,57 @@ pub(super) fn topics(lines: &str) -> impl Iterator<Item = (&str, u64, i64)> {
     })
 }
 
+/// What an entry finds. All that it needs is read before anything of it is written, so that what is
+/// damaged leaves nothing of it behind.
+struct Needed {
+    /// Its number, where it was recorded before.
+    seen: Option<u64>,
+    /// What the thing that it changes becomes in each of its topics; nothing where it is removed.
+    states: Vec<String>,
+}
+
+impl Needed {
+    fn of(entry: &Entry, heads: &mut Heads, db: &Connection, now: Millis) -> Result<Needed, JournalError> {
+        let account = heads.find(db, &entry.user)?.map(|account| account.row);
+        let seen = match (account, &entry.event_id) {
+            (Some(account), Some(name)) => seen(db, account, name, now)?,
+            (None, _) | (_, None) => None,
+        };
+        let mut states = Vec::new();
+        if let Some(Change { key, effect: Effect::Merge }) = entry.change.as_ref().filter(|_| seen.is_none())
+        {
+            for topic in &entry.topics {
+                let place = |account| Place { account, kind: Kind::State, topic, key };
+                let old = account.map(|account| read(db, &place(account))).transpose()?.flatten();
+                states.push(merged(old.as_deref(), &entry.data));
+            }
+        }
+        Ok(Needed { seen, states })
+    }
+}
+
 fn write(
     db: &Connection,
     account: &mut Account,
     now: Millis,
     entry: &Entry,
+    found: Needed,
 ) -> Result<Recorded, JournalError> {
-    if let Some(id) = &entry.event_id
-        && let Some(seq) = seen(db, account.row, id, now)?
-    {
+    if let Some(seq) = found.seen {
         return Ok(Recorded { seqs: vec![seq], user_seq: 0, is_repeated: true });
     }
     // What is told under two topics is told twice: each has a number.
     account.user_seq += entry.topics.len() as u64;
     let (id, seqs) = insert(db, account, now, entry)?;
+    let mut states = found.states.into_iter();
     for topic in &entry.topics {
         account.advance(db, topic, id)?;
-        if let Some(change) = &entry.change {
-            apply(db, account.row, topic, change, &entry.data)?;
+        if let Some(Change { key, .. }) = &entry.change {
+            let place = Place { account: account.row, kind: Kind::State, topic, key };
+            match states.next() {
+                Some(state) => put(db, &place, &state)?,
+                None => remove(db, &place)?,
+            }
         }
     }
     if let Some(name) = &entry.event_id {
@@ -282,20 +326,6 @@ fn seen(db: &Connection, account: i64, name: &str, now: Millis) -> Result<Option
     let numbers = data.split_once(' ').and_then(|(seq, at)| Some((seq.parse().ok()?, at.parse().ok()?)));
     let (seq, at): (u64, Millis) = numbers.ok_or_else(|| place.damaged())?;
     Ok((at > now - REMEMBERED).then_some(seq))
-}
-
-fn apply(
-    db: &Connection,
-    account: i64,
-    topic: &str,
-    change: &Change,
-    data: &str,
-) -> Result<(), JournalError> {
-    let place = Place { account, kind: Kind::State, topic, key: &change.key };
-    match change.effect {
-        Effect::Remove => remove(db, &place),
-        Effect::Merge => put(db, &place, &merged(read(db, &place)?.as_deref(), data)),
-    }
 }
 
 /// The numbers that an event's checksum is over, besides its texts.

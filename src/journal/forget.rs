@@ -4,8 +4,11 @@
 //! is beyond its count is scattered: a round over all events lets go of it, a step at a time, and
 //! begins when half as much has been written as the last round left. So an event is looked at three
 //! times at most on the average, and the store holds at most half as much again as is to be kept.
+//!
+//! What is damaged is left where it is and named, and the rest goes all the same.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
+use tracing::error;
 
 use super::accounts::Head;
 use super::events::{REMEMBERED, topics};
@@ -30,6 +33,8 @@ struct Round {
     /// The last event that it is to look at.
     end: i64,
     left: u64,
+    /// What was found to be damaged, each named once.
+    damage: Vec<String>,
 }
 
 impl Cleaner {
@@ -43,7 +48,7 @@ impl Cleaner {
         if self.round.is_none() && self.written >= self.left / 2 + ROUND_LEAST {
             let mut query = db.prepare_cached("select max(id) from events")?;
             let end: Option<i64> = query.query_row([], |row| row.get(0))?;
-            self.round = end.map(|end| Round { at: 0, end, left: 0 });
+            self.round = end.map(|end| Round { at: 0, end, left: 0, damage: Vec::new() });
             self.written = 0;
         }
         Ok(self.round.as_mut())
@@ -90,21 +95,31 @@ fn forget_names(db: &Connection, old: Millis) -> Result<bool, JournalError> {
     let mut found = query.query([AT_ONCE])?;
     let (mut last, mut count) = (None, 0);
     while let Some(row) = found.next()? {
-        let (account, name, at): (i64, String, Millis) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let (id, at): (i64, Millis) = (row.get(0)?, row.get(3)?);
         if at > old {
             break;
         }
-        (last, count) = (Some(row.get::<_, i64>(0)?), count + 1);
-        let place = Place { account, kind: Kind::Seen, topic: "", key: &name };
-        // Since then it may have been given to another event.
-        if read(db, &place)?.is_some_and(|data| data.ends_with(&format!(" {at}"))) {
-            remove(db, &place)?;
+        (last, count) = (Some(id), count + 1);
+        match forget_name(db, row, at) {
+            Ok(()) => {}
+            Err(JournalError::Damaged { what }) => error!(what, "damage in the journal is left as it is"),
+            Err(failed) => return Err(failed),
         }
     }
     if let Some(last) = last {
         db.prepare_cached("delete from names where id <= ?1")?.execute([last])?;
     }
     Ok(count == AT_ONCE)
+}
+
+fn forget_name(db: &Connection, row: &Row<'_>, at: Millis) -> Result<(), JournalError> {
+    let (account, name): (i64, String) = (row.get(1)?, row.get(2)?);
+    let place = Place { account, kind: Kind::Seen, topic: "", key: &name };
+    // Since then it may have been given to another event.
+    if read(db, &place)?.is_some_and(|data| data.ends_with(&format!(" {at}"))) {
+        remove(db, &place)?;
+    }
+    Ok(())
 }
 
 /// Looks at some events, and lets go of those that are beyond the count in each of their topics;
@@ -116,15 +131,19 @@ fn step(db: &Connection, round: &mut Round, kept: u64) -> Result<bool, JournalEr
     let mut found = query.query((round.at, round.end, AT_ONCE))?;
     let (mut beyond, mut count) = (Vec::new(), 0);
     while let Some(row) = found.next()? {
-        let (id, account, lines): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let id = row.get(0)?;
         (round.at, count) = (id, count + 1);
-        let mut is_kept = false;
-        for (topic, seq, _) in topics(&lines) {
-            is_kept |= Head::find(db, account, topic)?.seq.saturating_sub(seq) < kept;
-        }
-        match is_kept {
-            true => round.left += 1,
-            false => beyond.push(id),
+        match is_kept(db, row, kept) {
+            Ok(true) => round.left += 1,
+            Ok(false) => beyond.push(id),
+            Err(JournalError::Damaged { what }) => {
+                round.left += 1;
+                if !round.damage.contains(&what) && round.damage.len() < MOST_NAMED {
+                    error!(what, "damage in the journal is left as it is");
+                    round.damage.push(what);
+                }
+            }
+            Err(failed) => return Err(failed),
         }
     }
     let mut delete = db.prepare_cached("delete from events where id = ?1")?;
@@ -134,8 +153,21 @@ fn step(db: &Connection, round: &mut Round, kept: u64) -> Result<bool, JournalEr
     Ok(count < AT_ONCE)
 }
 
+/// Whether one of an event's topics is still to hold it.
+fn is_kept(db: &Connection, row: &Row<'_>, kept: u64) -> Result<bool, JournalError> {
+    let (account, lines): (i64, String) = (row.get(1)?, row.get(2)?);
+    let mut is_kept = false;
+    for (topic, seq, _) in topics(&lines) {
+        is_kept |= Head::find(db, account, topic)?.seq.saturating_sub(seq) < kept;
+    }
+    Ok(is_kept)
+}
+
 /// Rows that are looked at in one transaction: some milliseconds of work.
 const AT_ONCE: i64 = 2_000;
 
 /// Events below which no round is worth its while.
 const ROUND_LEAST: u64 = 10_000;
+
+/// Damages that one round names: who sees so many has seen enough.
+const MOST_NAMED: usize = 100;

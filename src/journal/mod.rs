@@ -22,5 +22,5 @@ mod store;
 mod tests;
 
 pub use bars::{BarStore, FoundBars};
-pub use events::{Entry, Missed, Recorded, Row};
+pub use events::{Entry, Missed, Recorded, Row, Taken};
 pub use store::{Journal, JournalError, Retention};

@@ -5,7 +5,7 @@ use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::JournalError;
-use super::store::checksum;
+use super::store::{checksum, is_other_kind};
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub(super) fn read(db: &Connection, place: &Place<'_>) -> Result<Option<String>,
     let mut query = db.prepare_cached(
         "select data, sum from standing where account = ?1 and kind = ?2 and topic = ?3 and key = ?4",
     )?;
-    let found = query.query_row(place.parameters(), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let found = query.query_row(place.parameters(), |row| Ok((row.get(0)?, row.get(1)?))).optional();
+    let found = found.map_err(|error| if is_other_kind(&error) { place.damaged() } else { error.into() })?;
     let Some((data, sum)): Option<(String, u32)> = found else { return Ok(None) };
     place.check(&data, sum)?;
     Ok(Some(data))

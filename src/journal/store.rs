@@ -77,6 +77,9 @@ pub enum JournalError {
 
 impl From<rusqlite::Error> for JournalError {
     fn from(error: rusqlite::Error) -> JournalError {
+        if is_other_kind(&error) {
+            return JournalError::Damaged { what: error.to_string() };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => JournalError::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
@@ -154,6 +157,17 @@ pub(super) fn open(folder: &Path, name: &str, format: i64) -> Result<Connection,
         return Err(JournalError::Foreign { file, found, need: format });
     }
     Ok(db)
+}
+
+/// Whether a value is of another kind than was written: nothing that the store says of itself.
+pub(super) const fn is_other_kind(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
+    )
 }
 
 fn meta(db: &Connection, key: &str) -> Result<Option<String>, JournalError> {

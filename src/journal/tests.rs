@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::accounts::Heads;
 use super::*;
+use crate::market::Millis;
 use crate::state::{Change, Effect};
 
 const KEPT: Retention = Retention { events: 5, age: 1_000_000, bytes: 1 << 30 };
@@ -26,6 +27,11 @@ fn order(user: &str, number: u32) -> Entry {
     entry(user, "order.created", &format!(r#"{{"orderId":"{number}"}}"#), &["orders"])
 }
 
+/// Records entries none of which meets damage.
+fn record(journal: &mut Journal, now: Millis, entries: &[Entry]) -> Vec<Recorded> {
+    journal.record(now, entries).unwrap().into_iter().map(Result::unwrap).collect()
+}
+
 fn open(folder: &Path, retention: Retention) -> Result<Journal, JournalError> {
     Journal::open(folder, "first", retention)
 }
@@ -38,7 +44,7 @@ fn numbers_have_no_holes_and_go_on_after_a_restart_under_the_same_epoch() {
         assert_eq!(journal.epoch(), "run0");
         let both = entry("ann", "order.created", "{}", &["orders", "strategy:grid:orders"]);
         let trade = entry("ann", "trade.executed", "{}", &["trades"]);
-        let recorded = journal.record(1, &[both, trade, order("bob", 1)]).unwrap();
+        let recorded = record(&mut journal, 1, &[both, trade, order("bob", 1)]);
         let numbers: Vec<_> = recorded.iter().map(|one| (one.seqs.clone(), one.user_seq)).collect();
         // What is told under two topics has a number in each.
         let (next, user) = (run + 1, run * 3);
@@ -51,7 +57,7 @@ fn numbers_have_no_holes_and_go_on_after_a_restart_under_the_same_epoch() {
 fn what_was_missed_comes_in_order_and_what_is_gone_is_said_to_be() {
     let mut journal = Journal::in_memory("e", KEPT).unwrap();
     for number in 1..=8 {
-        journal.record(number.into(), &[order("ann", number)]).unwrap();
+        record(&mut journal, number.into(), &[order("ann", number)]);
     }
     let seqs = |missed| match missed {
         Missed::Rows(rows) => rows.into_iter().map(|row: Row| row.seq).collect::<Vec<_>>(),
@@ -70,12 +76,12 @@ fn what_was_missed_comes_in_order_and_what_is_gone_is_said_to_be() {
 fn an_event_id_is_known_for_an_hour() {
     let mut journal = Journal::in_memory("e", KEPT).unwrap();
     let named = |user: &str| Entry { event_id: Some("x".into()), ..order(user, 1) };
-    let first = journal.record(0, &[named("ann"), named("ann"), named("bob")]).unwrap();
+    let first = record(&mut journal, 0, &[named("ann"), named("ann"), named("bob")]);
     let repeated: Vec<_> = first.iter().map(|one| (one.seqs[0], one.is_repeated)).collect();
     assert_eq!(repeated, [(1, false), (1, true), (1, false)], "names are each user's own");
-    journal.record(5, &[order("ann", 2)]).unwrap();
-    assert!(journal.record(3_599_999, &[named("ann")]).unwrap()[0].is_repeated);
-    let later = journal.record(3_600_000, &[named("ann")]).unwrap();
+    record(&mut journal, 5, &[order("ann", 2)]);
+    assert!(record(&mut journal, 3_599_999, &[named("ann")])[0].is_repeated);
+    let later = record(&mut journal, 3_600_000, &[named("ann")]);
     assert_eq!((later[0].seqs[0], later[0].user_seq, later[0].is_repeated), (3, 3, false));
 }
 
@@ -86,22 +92,22 @@ fn states_are_merged_and_removed_with_the_events() {
         change: Some(Change { key: "1".into(), effect }),
         ..entry("ann", "order.created", data, &["orders"])
     };
-    journal.record(0, &[change(r#"{"a":1}"#, Effect::Merge), change(r#"{"b":2}"#, Effect::Merge)]).unwrap();
+    record(&mut journal, 0, &[change(r#"{"a":1}"#, Effect::Merge), change(r#"{"b":2}"#, Effect::Merge)]);
     assert_eq!(journal.state("ann", "orders").unwrap(), [r#"{"a":1,"b":2}"#.into()]);
     assert_eq!(journal.state("bob", "orders").unwrap(), []);
-    journal.record(0, &[change("{}", Effect::Remove)]).unwrap();
+    record(&mut journal, 0, &[change("{}", Effect::Remove)]);
     assert_eq!(journal.state("ann", "orders").unwrap(), []);
 }
 
 #[test]
 fn what_is_too_old_goes_and_the_numbers_stay() {
     let mut journal = Journal::in_memory("e", Retention { age: 100, ..KEPT }).unwrap();
-    journal.record(0, &[order("ann", 1), order("ann", 2)]).unwrap();
-    journal.record(90, &[order("ann", 3)]).unwrap();
+    record(&mut journal, 0, &[order("ann", 1), order("ann", 2)]);
+    record(&mut journal, 90, &[order("ann", 3)]);
     assert!(!journal.forget(120).unwrap());
     assert_eq!(journal.since("ann", "orders", 0).unwrap(), Missed::NotHeld);
     assert!(matches!(journal.since("ann", "orders", 2).unwrap(), Missed::Rows(rows) if rows.len() == 1));
-    assert_eq!(journal.record(130, &[order("ann", 4)]).unwrap()[0].seqs, [4]);
+    assert_eq!(record(&mut journal, 130, &[order("ann", 4)])[0].seqs, [4]);
 }
 
 #[test]
@@ -113,7 +119,7 @@ fn a_full_store_takes_nothing_uses_no_number_and_goes_on_reading() {
     let mut taken = 0;
     let full = loop {
         match journal.record(0, std::slice::from_ref(&large)) {
-            Ok(recorded) => taken = recorded[0].seqs[0],
+            Ok(recorded) => taken = recorded[0].as_ref().unwrap().seqs[0],
             Err(error) => break error,
         }
     };
@@ -125,7 +131,7 @@ fn a_full_store_takes_nothing_uses_no_number_and_goes_on_reading() {
     );
     drop(journal);
     let mut journal = open(folder.path(), KEPT).unwrap();
-    assert_eq!(journal.record(0, &[order("ann", 1)]).unwrap()[0].seqs, [taken + 1]);
+    assert_eq!(record(&mut journal, 0, &[order("ann", 1)])[0].seqs, [taken + 1]);
 }
 
 #[test]
@@ -134,7 +140,7 @@ fn damage_is_named_and_not_served() {
     let mut journal = open(folder.path(), KEPT).unwrap();
     let changed =
         Entry { change: Some(Change { key: "k".into(), effect: Effect::Merge }), ..order("ann", 1) };
-    journal.record(0, &[changed, order("ann", 2), order("ann", 3)]).unwrap();
+    record(&mut journal, 0, &[changed, order("ann", 2), order("ann", 3)]);
     drop(journal);
     let db = Connection::open(folder.path().join("journal.sqlite")).unwrap();
     db.execute_batch(
@@ -155,8 +161,81 @@ fn damage_is_named_and_not_served() {
     assert!(missing.contains("event 2 of orders of \"ann\" is missing"), "{missing}");
     journal.heads = Heads::default();
     journal.db.execute_batch("update standing set data = '9 9 3' where kind = 0").unwrap();
-    let numbers = named(journal.record(0, &[order("ann", 4)]).unwrap_err());
+    let numbers = journal.record(0, &[order("ann", 4)]).unwrap().remove(0);
+    let numbers = named(numbers.unwrap_err());
     assert!(numbers.contains("the numbers of orders of account 1"), "{numbers}");
+}
+
+#[test]
+fn who_needs_what_is_damaged_is_refused_alone_and_uses_no_number() {
+    let mut journal = Journal::in_memory("e", KEPT).unwrap();
+    let change = |user: &str, key: &str| Entry {
+        change: Some(Change { key: key.into(), effect: Effect::Merge }),
+        ..order(user, 1)
+    };
+    let named = |user: &str| Entry { event_id: Some("x".into()), ..order(user, 1) };
+    let first = [change("ann", "k"), named("cat"), order("bob", 1), order("dan", 1)];
+    record(&mut journal, 0, &first);
+    journal
+        .db
+        .execute_batch(
+            "update standing set data = '{}' where kind = 1 and account = 1;
+             update standing set data = '9 9' where kind = 2 and account = 2;
+             update standing set data = '9 9 9' where kind = 0 and account = 3;
+             update standing set data = x'ff' where kind = 0 and account = 4;",
+        )
+        .unwrap();
+    journal.heads = Heads::default();
+    let group = [
+        change("ann", "k"),
+        change("ann", "l"),
+        named("cat"),
+        order("bob", 2),
+        order("dan", 2),
+        order("eve", 1),
+        change("ann", "k"),
+        order("cat", 2),
+    ];
+    let taken = journal.record(1, &group).unwrap();
+    let shown: Vec<_> = taken
+        .iter()
+        .map(|one| one.as_ref().map(|one| one.seqs[0]).map_err(|damage| damage.to_string()))
+        .collect();
+    let refused = |at: usize, what: &str| {
+        assert!(shown[at].as_ref().is_err_and(|damage| damage.contains(what)), "{at}: {:?}", shown[at]);
+    };
+    refused(0, r#"damaged: orders "k" of account 1"#);
+    assert_eq!(shown[1], Ok(2), "the next number: the refused one used none");
+    refused(2, r#"damaged: the eventId "x" of account 2"#);
+    refused(3, "damaged: the numbers of orders of account 3");
+    refused(4, "damaged: the numbers of account 4");
+    assert_eq!(shown[5], Ok(1));
+    refused(6, r#"damaged: orders "k" of account 1"#);
+    assert_eq!(shown[7], Ok(2));
+    assert_eq!(count(&journal, "events"), 4 + 3);
+}
+
+#[test]
+fn damage_does_not_keep_the_rest_from_being_forgotten() {
+    let mut journal = Journal::in_memory("e", Retention { events: 1, age: 10_000_000, ..KEPT }).unwrap();
+    let named = |user: &str| Entry { event_id: Some("x".into()), ..order(user, 1) };
+    record(&mut journal, 0, &[named("ann"), named("bob")]);
+    for _ in 0..10 {
+        let group: Vec<_> =
+            ["ann", "bob"].into_iter().cycle().take(1_000).map(|user| order(user, 1)).collect();
+        record(&mut journal, 0, &group);
+    }
+    journal
+        .db
+        .execute_batch(
+            "update standing set data = '9 9' where kind = 2 and account = 1;
+             update standing set data = x'ff' where kind = 0 and account = 1;",
+        )
+        .unwrap();
+    while journal.forget(3_600_000).unwrap() {}
+    assert_eq!((count(&journal, "names"), count(&journal, "standing where kind = 2")), (0, 1));
+    assert_eq!(count(&journal, "events where account = 1"), 5_001, "what it was to be measured by is gone");
+    assert_eq!(count(&journal, "events where account = 2"), 1);
 }
 
 fn count(journal: &Journal, table: &str) -> u64 {
@@ -166,10 +245,10 @@ fn count(journal: &Journal, table: &str) -> u64 {
 #[test]
 fn what_is_beyond_its_count_goes_and_what_is_not_stays() {
     let mut journal = Journal::in_memory("e", KEPT).unwrap();
-    journal.record(0, &[order("bob", 1), order("bob", 2)]).unwrap();
+    record(&mut journal, 0, &[order("bob", 1), order("bob", 2)]);
     for _ in 0..25 {
         let group: Vec<_> = (0..1_000).map(|number| order("ann", number)).collect();
-        journal.record(0, &group).unwrap();
+        record(&mut journal, 0, &group);
     }
     while journal.forget(0).unwrap() {}
     assert_eq!(count(&journal, "events"), 2 + KEPT.events);
@@ -185,12 +264,12 @@ fn where_less_was_kept_before_its_gaps_are_no_damage() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = open(folder.path(), KEPT).unwrap();
     let group: Vec<_> = (0..20_000).map(|number| order("ann", number)).collect();
-    journal.record(0, &group).unwrap();
+    record(&mut journal, 0, &group);
     while journal.forget(0).unwrap() {}
     drop(journal);
     let mut journal = open(folder.path(), Retention { events: 50, ..KEPT }).unwrap();
     assert_eq!(journal.since("ann", "orders", 19_990).unwrap(), Missed::NotHeld);
-    journal.record(0, &[order("ann", 1)]).unwrap();
+    record(&mut journal, 0, &[order("ann", 1)]);
     let held = journal.since("ann", "orders", 19_995).unwrap();
     assert!(matches!(held, Missed::Rows(rows) if rows.len() == 6));
 }
@@ -199,10 +278,10 @@ fn where_less_was_kept_before_its_gaps_are_no_damage() {
 fn names_are_forgotten_after_their_hour_and_not_with_their_event() {
     let mut journal = Journal::in_memory("e", Retention { age: 1_000, ..KEPT }).unwrap();
     let named = Entry { event_id: Some("x".into()), ..order("ann", 1) };
-    journal.record(0, std::slice::from_ref(&named)).unwrap();
+    record(&mut journal, 0, std::slice::from_ref(&named));
     journal.forget(2_000).unwrap();
     assert_eq!((count(&journal, "events"), count(&journal, "names")), (0, 1));
-    assert!(journal.record(2_000, std::slice::from_ref(&named)).unwrap()[0].is_repeated);
+    assert!(record(&mut journal, 2_000, std::slice::from_ref(&named))[0].is_repeated);
     journal.forget(3_600_000).unwrap();
     let kept = count(&journal, "standing where kind = 2");
     assert_eq!((count(&journal, "names"), kept), (0, 0));

@@ -120,6 +120,35 @@ fn nothing_acknowledged_is_lost_or_doubled_when_the_process_is_killed() {
     println!("{KILLS} kills, {found} acknowledged events, all there");
 }
 
+#[test]
+fn one_user_s_damage_refuses_that_user_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "").unwrap();
+    let (data, config) = (folder.path().join("data"), config.to_str().unwrap().to_owned());
+    let publisher = token("backend", "publish");
+    let trade =
+        |user: &str, id: u64| json!({"type": "trade.executed", "userId": user, "data": {"tradeId": id}});
+    let (server, address) = serve(data.to_str().unwrap(), &config);
+    let first = json!([trade("user1", 1), trade("user2", 1)]).to_string();
+    assert_eq!(post(address, &publisher, &first).unwrap()["seqs"], json!([1, 1]));
+    drop(server);
+    let db = rusqlite::Connection::open(data.join("journal.sqlite")).unwrap();
+    db.execute_batch("update standing set data = '7 7 7' where kind = 0 and account = 1").unwrap();
+    drop(db);
+    let (_server, address) = serve(data.to_str().unwrap(), &config);
+    let mut grid = json!({"type": "order.created", "userId": "user2", "data": {"orderId": "1"}});
+    grid["strategyId"] = "grid".into();
+    let group = json!([trade("user2", 2), trade("user1", 2), grid, trade("user2", 3)]).to_string();
+    let answer = post(address, &publisher, &group).unwrap();
+    assert_eq!((&answer["accepted"], &answer["seqs"]), (&json!(3), &json!([2, null, 1, 3])));
+    let refused = &answer["rejected"][0];
+    assert_eq!((&refused["index"], &refused["code"]), (&json!(1), &json!("NOT_DURABLE")));
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.contains("damaged: the numbers of trades of account 1"), "{message}");
+    assert_eq!(resume(address, 2), [(1, 1), (2, 2), (3, 3)]);
+}
+
 /// All that a user's topic holds, as a client that had nothing resumes it.
 pub(crate) fn resume(address: SocketAddr, user: usize) -> Vec<(u64, u64)> {
     let token = token(&format!("user{user}"), "");

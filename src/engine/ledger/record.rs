@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tracing::error;
 
 use super::Ledger;
@@ -94,45 +94,48 @@ impl Ledger {
             }
         }
         let recorded = self.record(now, &entries);
-        if let Ok(recorded) = &recorded {
-            for told in &told {
-                outcomes[told.at] = Ok(recorded[told.entry].seqs.first().copied());
-            }
-            for (strategy, owner) in founded {
-                self.accounts.add_strategy(&strategy, owner);
+        for told in &told {
+            let recorded = recorded[told.entry].as_ref();
+            outcomes[told.at] = recorded.map(|one| one.seqs.first().copied()).map_err(Clone::clone);
+            if let (Ok(_), Some(strategy)) = (recorded, &entries[told.entry].strategy) {
+                self.accounts.add_strategy(strategy, told.account);
             }
         }
-        let recorded = recorded.unwrap_or_else(|rejection| {
-            told.drain(..).for_each(|told| outcomes[told.at] = Err(rejection.clone()));
-            Vec::new()
-        });
         self.tell_all(now, items, &entries, &recorded, &told, &outcomes, out);
         outcomes
     }
 
-    fn record(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Recorded>, Rejection> {
+    /// What became of each entry.
+    fn record(&mut self, now: Millis, entries: &[Entry]) -> Vec<Result<Recorded, Rejection>> {
         if entries.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let Some(journal) = &mut self.journal else {
             let message = "nothing can be made durable: set data_dir (--data-dir)";
-            return Err(Rejection::new(NOT_DURABLE, message));
+            return vec![Err(Rejection::new(NOT_DURABLE, message)); entries.len()];
         };
         let began = self.fine.now();
         let recorded = journal.record(now, entries);
         self.meter.commits.record(self.fine.now().saturating_sub(began));
-        recorded.map_err(|failed| {
-            error!(error = %failed, events = entries.len(), "private events were refused");
-            let reason = match failed {
-                JournalError::Full => failed.to_string(),
-                JournalError::Damaged { .. } => "the journal is damaged".to_owned(),
-                JournalError::Folder { .. }
-                | JournalError::Taken { .. }
-                | JournalError::Foreign { .. }
-                | JournalError::Store(_) => "the journal cannot be written".to_owned(),
-            };
-            Rejection::new(NOT_DURABLE, reason)
-        })
+        match recorded {
+            Ok(taken) => {
+                let mut named = FxHashSet::default();
+                let mut refused = |failed: JournalError| {
+                    let damage = failed.to_string();
+                    // Many events of one user may meet the same damage.
+                    if !named.contains(&damage) {
+                        error!(error = %damage, "a private event was refused, and others like it");
+                        named.insert(damage);
+                    }
+                    refusal(&failed)
+                };
+                taken.into_iter().map(|one| one.map_err(&mut refused)).collect()
+            }
+            Err(failed) => {
+                error!(error = %failed, events = entries.len(), "private events were refused");
+                vec![Err(refusal(&failed)); entries.len()]
+            }
+        }
     }
 
     /// What is to be recorded of an item; `None` where it is only told.
@@ -142,10 +145,9 @@ impl Ledger {
         founded: &mut FxHashMap<Box<str>, AccountId>,
     ) -> Result<Option<(AccountId, Vec<PartName>, Entry)>, Rejection> {
         let Item::Private { user, event, strategy, data, event_id } = item else { return Ok(None) };
-        let owner = strategy.as_deref().and_then(|name| {
-            let known = self.accounts.strategy(name).map(|(_, owner)| owner);
-            known.or_else(|| founded.get(name).copied())
-        });
+        let known = strategy.as_deref().and_then(|name| self.accounts.strategy(name));
+        let known = known.map(|(_, owner)| owner);
+        let owner = known.or_else(|| founded.get(strategy.as_deref()?).copied());
         let account = match (user, owner) {
             (Some(user), _) => self.accounts.id(user),
             (None, Some(owner)) => owner,
@@ -168,7 +170,8 @@ impl Ledger {
             }
         };
         let parts = parts(event, strategy.as_deref());
-        let new = strategy.clone().filter(|_| owner.is_none());
+        // Until one of them is recorded, each event makes its strategy known: another may be refused.
+        let new = strategy.clone().filter(|_| known.is_none());
         if let Some(new) = &new {
             founded.insert(new.clone(), account);
         }
@@ -184,6 +187,19 @@ impl Ledger {
         };
         Ok(Some((account, parts, entry)))
     }
+}
+
+/// Why nothing was recorded, for a publisher; the log says more.
+fn refusal(failed: &JournalError) -> Rejection {
+    let reason = match failed {
+        JournalError::Full => failed.to_string(),
+        JournalError::Damaged { what } => format!("the journal is damaged: {what}"),
+        JournalError::Folder { .. }
+        | JournalError::Taken { .. }
+        | JournalError::Foreign { .. }
+        | JournalError::Store(_) => "the journal cannot be written".to_owned(),
+    };
+    Rejection::new(NOT_DURABLE, reason)
 }
 
 /// The topics of an event, its own first.

@@ -4,6 +4,7 @@ use super::record::{Item, Outcome, PartName, Told};
 use super::{Ledger, Listeners};
 use crate::dialect::Dialect;
 use crate::ingest::fields::Fields;
+use crate::ingest::publish::Rejection;
 use crate::journal::{Entry, Recorded};
 use crate::market::{
     AccountTopic, Everyones, Millis, Part, RoomId, Scale, TRADING, Topic, Update, UpdateBody,
@@ -17,7 +18,7 @@ impl Ledger {
         now: Millis,
         items: &[Item],
         entries: &[Entry],
-        recorded: &[Recorded],
+        recorded: &[Result<Recorded, Rejection>],
         told: &[Told],
         outcomes: &[Outcome],
         out: &mut impl Outlet,
@@ -25,8 +26,9 @@ impl Ledger {
         let mut kept = told.iter().peekable();
         for (at, item) in items.iter().enumerate() {
             if let Some(told) = kept.next_if(|told| told.at == at) {
-                let recorded = &recorded[told.entry];
-                if !recorded.is_repeated {
+                if let Ok(recorded) = &recorded[told.entry]
+                    && !recorded.is_repeated
+                {
                     self.tell_kept(now, told, &entries[told.entry], recorded, out);
                 }
             } else if outcomes[at].is_ok() && !self.was_told(now, item) {
