@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::JournalError;
-use super::store::{checksum, open};
+use super::store::{checksum, open, set_format};
 use crate::market::{Bar, Interval, KeptBar, Price, Scale, Total};
 
 /// The closed bars on disk. One thread writes them.
@@ -38,7 +38,7 @@ impl BarStore {
         let db = open(folder, "bars.sqlite", FORMAT)?;
         db.pragma_update(None, "synchronous", "normal")?;
         db.execute_batch(TABLE)?;
-        db.pragma_update(None, "user_version", FORMAT)?;
+        set_format(&db, FORMAT)?;
         Ok(BarStore { db, kept: i64::try_from(kept).unwrap_or(i64::MAX / 2) })
     }
 

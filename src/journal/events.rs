@@ -81,7 +81,12 @@ impl Journal {
         let taken = self.record_all(now, entries);
         match &taken {
             Ok(taken) => self.cleaner.written(taken.iter().filter(|one| one.is_ok()).count()),
-            Err(_) => self.heads.forget(entries.iter().map(|entry| &*entry.user)),
+            Err(failed) => {
+                if matches!(failed, JournalError::Full) {
+                    self.cleaner.full();
+                }
+                self.heads.forget(entries.iter().map(|entry| &*entry.user));
+            }
         }
         taken
     }

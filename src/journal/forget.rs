@@ -3,7 +3,8 @@
 //! Events lie in the order in which they came, so that the old ones are one piece at the front. What
 //! is beyond its count is scattered: a round over all events lets go of it, a step at a time, and
 //! begins when half as much has been written as the last round left. So an event is looked at three
-//! times at most on the average, and the store holds at most half as much again as is to be kept.
+//! times at most on the average, and the store holds at most half as much again as is to be kept. A
+//! store that is full writes nothing: there the next round begins at once.
 //!
 //! What is damaged is left where it is and named, and the rest goes all the same.
 
@@ -23,6 +24,8 @@ pub(super) struct Cleaner {
     written: u64,
     /// Events that the last round left.
     left: u64,
+    /// There was no room for an event since the last round began.
+    is_full: bool,
     round: Option<Round>,
 }
 
@@ -43,13 +46,25 @@ impl Cleaner {
         self.written += count as u64;
     }
 
+    /// There was no room: the next round does not wait until more is written.
+    pub(super) fn full(&mut self) {
+        self.is_full = true;
+    }
+
+    /// Whether a round would find something, as far as is known.
+    fn is_time(&self) -> bool {
+        // Where nothing was written since the last round, another one lets nothing go.
+        let is_new = self.written > 0 || self.left == 0;
+        self.written >= self.left / 2 + ROUND_LEAST || (self.is_full && is_new)
+    }
+
     /// The round that is under way, or begins now that it is time.
     fn round(&mut self, db: &Connection) -> Result<Option<&mut Round>, JournalError> {
-        if self.round.is_none() && self.written >= self.left / 2 + ROUND_LEAST {
+        if self.round.is_none() && self.is_time() {
             let mut query = db.prepare_cached("select max(id) from events")?;
             let end: Option<i64> = query.query_row([], |row| row.get(0))?;
             self.round = end.map(|end| Round { at: 0, end, left: 0, damage: Vec::new() });
-            self.written = 0;
+            (self.written, self.is_full) = (0, false);
         }
         Ok(self.round.as_mut())
     }

@@ -118,9 +118,14 @@ impl Journal {
         let pages = i64::try_from(retention.bytes).unwrap_or(i64::MAX) / page.max(1);
         db.pragma_update(None, "max_page_count", pages)?;
         db.execute_batch(TABLES)?;
-        db.pragma_update(None, "user_version", FORMAT)?;
-        db.execute("insert or ignore into meta values ('epoch', ?1)", [epoch])?;
-        let epoch = meta(&db, "epoch")?.unwrap_or_else(|| epoch.to_owned());
+        set_format(&db, FORMAT)?;
+        let epoch = match meta(&db, "epoch")? {
+            Some(epoch) => epoch,
+            None => {
+                db.execute("insert into meta values ('epoch', ?1)", [epoch])?;
+                epoch.to_owned()
+            }
+        };
         let held_from = held_from(&db, retention.events)?;
         db.set_prepared_statement_cache_capacity(STATEMENTS);
         let (heads, cleaner) = (Heads::default(), Cleaner::default());
@@ -159,6 +164,16 @@ pub(super) fn open(folder: &Path, name: &str, format: i64) -> Result<Connection,
     Ok(db)
 }
 
+/// Writes down the format where it is not written yet. What is there is opened without a write: a disk
+/// that is full does not keep it from being read.
+pub(super) fn set_format(db: &Connection, format: i64) -> Result<(), JournalError> {
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found != format {
+        db.pragma_update(None, "user_version", format)?;
+    }
+    Ok(())
+}
+
 /// Whether a value is of another kind than was written: nothing that the store says of itself.
 pub(super) const fn is_other_kind(error: &rusqlite::Error) -> bool {
     matches!(
@@ -183,7 +198,9 @@ fn held_from(db: &Connection, events: u64) -> Result<i64, JournalError> {
         let last: Option<i64> = db.query_row("select max(id) from events", [], |row| row.get(0))?;
         db.execute(put, ("held_from", (last.unwrap_or(0) + 1).to_string()))?;
     }
-    db.execute(put, ("events", events.to_string()))?;
+    if before != Some(events) {
+        db.execute(put, ("events", events.to_string()))?;
+    }
     let held_from = number(meta(db, "held_from")?).unwrap_or(0);
     Ok(i64::try_from(held_from).unwrap_or(i64::MAX))
 }

@@ -135,6 +135,41 @@ fn a_full_store_takes_nothing_uses_no_number_and_goes_on_reading() {
 }
 
 #[test]
+fn a_full_store_lets_go_of_what_is_beyond_its_count_however_little_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = open(folder.path(), Retention { bytes: 300 << 10, ..KEPT }).unwrap();
+    let large = entry("ann", "order.created", &format!(r#"{{"pad":"{}"}}"#, "x".repeat(5_000)), &["orders"]);
+    let mut taken = 0;
+    for _ in 0..3 {
+        let full = loop {
+            match journal.record(0, std::slice::from_ref(&large)) {
+                Ok(recorded) => taken = recorded[0].as_ref().unwrap().seqs[0],
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, JournalError::Full), "{full}");
+        while journal.forget(0).unwrap() {}
+        assert_eq!(count(&journal, "events"), KEPT.events);
+    }
+    assert!(taken > 60, "{taken}: it was filled three times");
+}
+
+#[test]
+fn what_is_there_is_opened_without_a_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = open(folder.path(), KEPT).unwrap();
+    record(&mut journal, 0, &[order("ann", 1)]);
+    drop(journal);
+    let _journal = open(folder.path(), KEPT).unwrap();
+    drop(BarStore::open(folder.path(), 3).unwrap());
+    let _bars = BarStore::open(folder.path(), 3).unwrap();
+    for log in ["journal.sqlite-wal", "bars.sqlite-wal"] {
+        let length = std::fs::metadata(folder.path().join(log)).map_or(0, |log| log.len());
+        assert_eq!(length, 0, "{log}: a full disk would not let it start");
+    }
+}
+
+#[test]
 fn damage_is_named_and_not_served() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = open(folder.path(), KEPT).unwrap();

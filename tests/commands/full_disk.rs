@@ -69,6 +69,11 @@ fn a_full_disk_refuses_publications_and_nothing_else_until_there_is_room() {
     assert!(taken > 50, "{taken}");
     assert_eq!(resume(address, 1), [(1, 1)], "what is there is read");
 
+    drop(server);
+    let (server, address) = serve(data.to_str().unwrap(), config.to_str().unwrap());
+    let publish = |id| post(address, &publisher, &deposit(id).to_string()).unwrap();
+    assert_eq!(resume(address, 1), [(1, 1)], "nor does a full disk keep it from starting");
+
     std::fs::remove_file(other).unwrap();
     assert_eq!(publish(taken + 1)["seqs"], json!([taken + 1]), "the refused one used no number");
     drop(server);
