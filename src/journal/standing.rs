@@ -41,7 +41,11 @@ pub(super) fn read(db: &Connection, place: &Place<'_>) -> Result<Option<String>,
 
 /// Writes what stands at a place.
 pub(super) fn put(db: &Connection, place: &Place<'_>, data: &str) -> Result<(), JournalError> {
-    let mut insert = db.prepare_cached("insert or replace into standing values (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    // Not "or replace", which takes the old row out and looks for the place of the new one again.
+    let mut insert = db.prepare_cached(
+        "insert into standing values (?1, ?2, ?3, ?4, ?5, ?6)
+         on conflict do update set data = excluded.data, sum = excluded.sum",
+    )?;
     insert.execute((place.account, place.kind, place.topic, place.key, data, place.sum(data)))?;
     Ok(())
 }

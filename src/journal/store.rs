@@ -225,8 +225,9 @@ const PAGE: i64 = 2_048;
 /// logs write less, for what changed twice goes into the file once, and hold that commit up longer.
 const LOG_PAGES: i64 = 4_096;
 
-/// Pages in memory: the heads and states of those who are busy.
-const CACHE_KIB: i64 = 32 << 10;
+/// Pages in memory: the heads and states of those who are busy, a page and more for each of them. It is
+/// taken only as far as the store is that large.
+const CACHE_KIB: i64 = 128 << 10;
 
 const STATEMENTS: usize = 32;
 
