@@ -92,7 +92,7 @@ impl Connection {
             dirty: Cell::new(false),
             unsettled: Cell::new(false),
             conversation: RefCell::new(conversation),
-            outbox: RefCell::new(Outbox::new()),
+            outbox: RefCell::new(Outbox::default()),
             too_slow: Cell::new(false),
             reader: RefCell::new(Reader::new(message_bytes, compression)),
             closing: Cell::new(Closing::Open),

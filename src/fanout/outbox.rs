@@ -9,7 +9,7 @@ use bytes::Bytes;
 ///
 /// Invariants: frames leave whole and in order; a frame is taken in only while less than its limit
 /// waits, so that what waits is never more than the limit and one frame.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outbox {
     frames: VecDeque<Bytes>,
     /// How much of the first frame has been written.
@@ -30,11 +30,6 @@ pub enum Pushed {
 }
 
 impl Outbox {
-    /// An empty outbox.
-    pub const fn new() -> Outbox {
-        Outbox { frames: VecDeque::new(), written: 0, bytes: 0, room: 0 }
-    }
-
     /// Takes a frame in that must arrive: where fewer than `limit` bytes wait, beside those that
     /// [`Outbox::make_room`] left out of the count and that have not all gone yet.
     pub fn push_lossless(&mut self, frame: Bytes, limit: usize) -> Pushed {
@@ -140,7 +135,7 @@ mod tests {
     fn any_way_of_writing_gives_the_same_bytes() {
         let mut random = fastrand::Rng::with_seed(3);
         for _ in 0..200 {
-            let mut outbox = Outbox::new();
+            let mut outbox = Outbox::default();
             let (mut expected, mut sent) = (Vec::new(), Vec::new());
             for _ in 0..random.usize(1..20) {
                 let frame: Vec<u8> = (0..random.usize(1..50)).map(|_| random.u8(..)).collect();
@@ -168,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_was_begun_is_finished_when_the_rest_is_let_go() {
-        let mut outbox = Outbox::new();
+        let mut outbox = Outbox::default();
         for _ in 0..3 {
             assert_eq!(outbox.push_within(Bytes::from_static(b"abcd"), 100), Pushed::Queued);
         }
@@ -184,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_frame_larger_than_the_limit_still_gets_through_an_empty_outbox() {
-        let mut outbox = Outbox::new();
+        let mut outbox = Outbox::default();
         assert_eq!(outbox.push_within(Bytes::from_static(&[0; 100]), 10), Pushed::Queued);
         assert_eq!(outbox.push_within(Bytes::from_static(&[0; 1]), 10), Pushed::Full);
         outbox.advance(95);
@@ -194,7 +189,7 @@ mod tests {
     #[test]
     fn a_large_beginning_leaves_the_room_that_there_is_without_it() {
         let frame = || Bytes::from_static(&[0; 4]);
-        let mut outbox = Outbox::new();
+        let mut outbox = Outbox::default();
         assert_eq!(outbox.push_within(Bytes::from_static(&[0; 100]), 10), Pushed::Queued);
         assert_eq!(outbox.push_lossless(frame(), 10), Pushed::Full);
         outbox.make_room(10);

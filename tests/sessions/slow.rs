@@ -171,7 +171,11 @@ fn who_sends_without_end_keeps_nobody_waiting() {
         // Empty pings, masked with zeros, as fast as they are taken.
         scope.spawn(|| {
             let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(20_000);
-            while !over.load(Ordering::Relaxed) && out.write_all(&pings).is_ok() {}
+            while !over.load(Ordering::Relaxed) {
+                if out.write_all(&pings).is_err() {
+                    return;
+                }
+            }
         });
         scope.spawn(move || {
             let mut pongs = [0; 65_536];
