@@ -33,7 +33,7 @@ pub(super) struct AudienceId(u32);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seat {
     audience: AudienceId,
-    at: usize,
+    at: u32,
 }
 
 /// Connections with the same channels and the same compression: their bytes are the same.
@@ -96,7 +96,8 @@ impl Audiences {
             None => self.open(key, compression, channels),
         };
         let members = &mut self.all[id.0 as usize].members;
-        connection.seat.set(Some(Seat { audience: id, at: members.len() }));
+        let at = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        connection.seat.set(Some(Seat { audience: id, at }));
         members.push(connection.clone());
     }
 
@@ -104,8 +105,8 @@ impl Audiences {
     pub(super) fn unseat(&mut self, connection: &Connection) {
         let Some(Seat { audience, at }) = connection.seat.take() else { return };
         let members = &mut self.all[audience.0 as usize].members;
-        members.swap_remove(at);
-        if let Some(moved) = members.get(at) {
+        members.swap_remove(at as usize);
+        if let Some(moved) = members.get(at as usize) {
             moved.seat.set(Some(Seat { audience, at }));
         }
         if members.is_empty() {

@@ -12,7 +12,6 @@ use super::worker::Worker;
 use crate::encode::Frame;
 use crate::market::Millis;
 use crate::session::engineio::{Due, Malformed, Poll, ProbeStep, Refused, Sid, packets};
-use crate::session::websocket::{Compression, Reader};
 use crate::session::{Action, Closing, Misspoken, Said, SessionEnd};
 
 impl Worker {
@@ -224,7 +223,7 @@ impl Connection {
 
     /// Forgets what was read of a socket that has gone.
     fn read_anew(&self) {
-        *self.reader.borrow_mut() = Reader::new(self.message_bytes, Compression::Off);
+        self.reader.borrow_mut().begin_anew();
     }
 
     /// The WebSocket that tried goes; polling goes on as before.

@@ -12,8 +12,9 @@ use crate::dialect::Channel;
 pub struct Subscriptions {
     channels: FxHashMap<Channel, Subscription>,
     /// Answers on their way to subscriptions that were given up before they came: a later
-    /// subscription to the same channel must not take one of them for its own beginning.
-    late: FxHashMap<Channel, u32>,
+    /// subscription to the same channel must not take one of them for its own beginning. Most
+    /// connections never have any, and there are very many connections.
+    late: Option<Box<FxHashMap<Channel, u32>>>,
     asked: u64,
 }
 
@@ -66,7 +67,7 @@ impl Subscriptions {
     pub fn end(&mut self, channel: Channel) -> bool {
         let Some(ended) = self.channels.remove(&channel) else { return false };
         if ended.progress.is_waiting() {
-            *self.late.entry(channel).or_default() += 1;
+            *self.late.get_or_insert_default().entry(channel).or_default() += 1;
         }
         true
     }
@@ -74,10 +75,15 @@ impl Subscriptions {
     /// A shard has answered a join of `channel`: how far the subscription is that waits for the
     /// answer; `None` where none does any more.
     pub fn answered(&mut self, channel: Channel) -> Option<Progress> {
-        if let Some(late) = self.late.get_mut(&channel) {
-            *late -= 1;
-            if *late == 0 {
-                self.late.remove(&channel);
+        if let Some(late) = &mut self.late
+            && let Some(count) = late.get_mut(&channel)
+        {
+            *count -= 1;
+            if *count == 0 {
+                late.remove(&channel);
+            }
+            if late.is_empty() {
+                self.late = None;
             }
             return None;
         }

@@ -58,6 +58,11 @@ impl Reader {
         }
     }
 
+    /// Forgets what has come, for a connection that begins now, without compression.
+    pub fn begin_anew(&mut self) {
+        *self = Reader::new(self.max_message, Compression::Off);
+    }
+
     /// Takes in what was read from the socket, unmasks it in place, and hands every message that is
     /// complete to `on`. A message that lies within `bytes` is neither copied nor allocated for, unless
     /// it is compressed.
