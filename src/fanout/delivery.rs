@@ -101,6 +101,11 @@ impl Connection {
         self.set_behind(subscriptions.iter().filter(|(_, progress)| waits(*progress)).count());
     }
 
+    /// Whether subscriptions were handed over whose shards are to be told.
+    pub(super) fn has_left(&self) -> bool {
+        self.subscriptions.borrow().has_left()
+    }
+
     /// The channels that may be told what they missed now, each with the last message that it had;
     /// they count as asked for.
     pub(super) fn take_caught_up(&self) -> Vec<(Channel, u64)> {

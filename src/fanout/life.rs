@@ -62,6 +62,9 @@ impl Worker {
             if connection.behind() > 0 {
                 Box::pin(self.catch_up(&connection)).await;
             }
+            if connection.has_left() {
+                Box::pin(self.give_back(&connection)).await;
+            }
         }
         Box::pin(self.forget(&connection)).await;
     }
@@ -115,6 +118,14 @@ impl Worker {
         }
     }
 
+    /// Tells the shards of the subscriptions that were handed over.
+    async fn give_back(&self, connection: &Rc<Connection>) {
+        let left = connection.subscriptions.borrow_mut().take_left();
+        for channel in left {
+            self.leave(channel).await;
+        }
+    }
+
     async fn forget(&self, connection: &Rc<Connection>) {
         self.send_round();
         self.round.borrow_mut().unseat(connection);
@@ -125,6 +136,7 @@ impl Worker {
             self.sessions.borrow_mut().remove(&mailbox.sid);
         }
         self.timers.unset(connection.due.get(), connection.id);
+        self.give_back(connection).await;
         let channels: Vec<Channel> =
             connection.subscriptions.borrow().iter().map(|(channel, _)| channel).collect();
         for channel in channels {

@@ -187,9 +187,15 @@ impl Worker {
     pub(super) fn joined(&self, joined: Joined) {
         let Some(connection) = self.connections.borrow().get(&joined.connection).cloned() else { return };
         let Some(was) = connection.subscriptions.borrow_mut().answered(joined.channel) else { return };
-        if was == Progress::Rejoining {
-            // What came before this answer is in it: it must find the topic still waiting.
+        let (channel, hands_over) =
+            (joined.channel, connection.subscriptions.borrow().has_heir(joined.channel));
+        if was == Progress::Rejoining || hands_over {
+            // What came before this answer is in it, or in the topic that ends with it: it must find the
+            // topics as they were.
             self.send_round();
+        }
+        if hands_over {
+            connection.subscriptions.borrow_mut().hand_over(channel);
         }
         match connection.join(joined, was) {
             Ok(true) => {
@@ -369,5 +375,6 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// Messages after which connections are flushed although more have come.
 const ROUND: usize = 1_024;
 
-/// What one read takes at most. Lent to each connection in turn.
-const SCRATCH: usize = 64 << 10;
+/// What one read takes at most. Lent to each connection in turn. The answers to the shortest messages are
+/// some fifty times as long as these, and wait in memory for who does not take them.
+const SCRATCH: usize = 8 << 10;

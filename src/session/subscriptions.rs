@@ -11,11 +11,20 @@ use crate::dialect::Channel;
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     channels: FxHashMap<Channel, Subscription>,
-    /// Answers on their way to subscriptions that were given up before they came: a later
-    /// subscription to the same channel must not take one of them for its own beginning. Most
-    /// connections never have any, and there are very many connections.
-    late: Option<Box<FxHashMap<Channel, u32>>>,
+    /// What most connections never have, and there are very many connections.
+    rare: Option<Box<Rare>>,
     asked: u64,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    /// Answers on their way to subscriptions that were given up before they came: a later
+    /// subscription to the same channel must not take one of them for its own beginning.
+    late: FxHashMap<Channel, u32>,
+    /// Subscriptions that end when another one, the second of the pair, is answered.
+    leaving: Vec<(Channel, Channel)>,
+    /// Subscriptions that have ended so, and that no shard knows of yet.
+    left: Vec<Channel>,
 }
 
 /// How far a subscription is.
@@ -37,7 +46,7 @@ pub enum Progress {
 
 impl Progress {
     /// Whether an answer of the shard is on its way.
-    const fn is_waiting(self) -> bool {
+    pub const fn is_waiting(self) -> bool {
         matches!(self, Progress::Joining | Progress::Rejoining)
     }
 }
@@ -50,8 +59,11 @@ struct Subscription {
 }
 
 impl Subscriptions {
-    /// Begins a subscription; `false` where there is one already.
+    /// Begins a subscription; `false` where there is one already. One that was to end goes on.
     pub fn begin(&mut self, channel: Channel) -> bool {
+        if let Some(rare) = &mut self.rare {
+            rare.leaving.retain(|(leaving, _)| *leaving != channel);
+        }
         self.asked += 1;
         let new = Subscription { progress: Progress::Joining, asked: self.asked };
         match self.channels.entry(channel) {
@@ -67,23 +79,55 @@ impl Subscriptions {
     pub fn end(&mut self, channel: Channel) -> bool {
         let Some(ended) = self.channels.remove(&channel) else { return false };
         if ended.progress.is_waiting() {
-            *self.late.get_or_insert_default().entry(channel).or_default() += 1;
+            *self.rare.get_or_insert_default().late.entry(channel).or_default() += 1;
+        }
+        if let Some(rare) = &mut self.rare {
+            rare.leaving.retain(|(leaving, _)| *leaving != channel);
         }
         true
+    }
+
+    /// Ends a subscription as soon as the one to `heir` is answered: what happens until then is still
+    /// heard, and what happens after that is not heard twice.
+    pub fn end_with(&mut self, channel: Channel, heir: Channel) {
+        let leaving = &mut self.rare.get_or_insert_default().leaving;
+        leaving.retain(|(other, _)| *other != channel);
+        leaving.push((channel, heir));
+    }
+
+    /// Whether some subscription ends with the answer to `heir`.
+    pub fn has_heir(&self, heir: Channel) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.leaving.iter().any(|(_, of)| *of == heir))
+    }
+
+    /// Ends what was to end with the answer to `heir`.
+    pub fn hand_over(&mut self, heir: Channel) {
+        let Some(rare) = &mut self.rare else { return };
+        let ended: Vec<Channel> =
+            rare.leaving.extract_if(.., |(_, of)| *of == heir).map(|(channel, _)| channel).collect();
+        rare.left.extend(&ended);
+        ended.into_iter().for_each(|channel| _ = self.end(channel));
+    }
+
+    /// Whether subscriptions were handed over whose shards are to be told.
+    pub fn has_left(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.left.is_empty())
+    }
+
+    /// The subscriptions that were handed over: their shards are to be told.
+    pub fn take_left(&mut self) -> Vec<Channel> {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.left)).unwrap_or_default()
     }
 
     /// A shard has answered a join of `channel`: how far the subscription is that waits for the
     /// answer; `None` where none does any more.
     pub fn answered(&mut self, channel: Channel) -> Option<Progress> {
-        if let Some(late) = &mut self.late
-            && let Some(count) = late.get_mut(&channel)
+        if let Some(rare) = &mut self.rare
+            && let Some(late) = rare.late.get_mut(&channel)
         {
-            *count -= 1;
-            if *count == 0 {
-                late.remove(&channel);
-            }
-            if late.is_empty() {
-                self.late = None;
+            *late -= 1;
+            if *late == 0 {
+                rare.late.remove(&channel);
             }
             return None;
         }

@@ -10,18 +10,22 @@ use crate::market::{AccountId, AccountTopic, Millis, Part, Scale, Topic, Update,
 use crate::shard::{Join, Joined, Outlet};
 
 impl Ledger {
-    /// Counts a subscriber and tells it where its topic stands.
-    pub fn join(&mut self, now: Millis, join: &Join, out: &mut impl Outlet) {
+    /// Counts a subscriber. It hears nothing before it is [answered](Ledger::answer).
+    pub fn join(&mut self, join: &Join) {
+        if let Topic::Account(topic) = join.channel.topic
+            && join.missed.is_none()
+        {
+            self.listeners.entry(topic).or_default().interest.join(join.channel.dialect, join.worker);
+        }
+    }
+
+    /// Tells a subscriber where its topic stands, or what it missed.
+    pub fn answer(&mut self, now: Millis, join: &Join, out: &mut impl Outlet) {
         let mut frames = Vec::new();
-        if let Topic::Account(topic) = join.channel.topic {
-            if join.missed.is_none() {
-                self.listeners.entry(topic).or_default().interest.join(join.channel.dialect, join.worker);
-            }
-            if let AccountTopic::Own { account, part } = topic
-                && let Some(kind) = Kept::of(part)
-            {
-                frames = self.first(now, account, part, &kind, join);
-            }
+        if let Topic::Account(AccountTopic::Own { account, part }) = join.channel.topic
+            && let Some(kind) = Kept::of(part)
+        {
+            frames = self.first(now, account, part, &kind, join);
         }
         let joined = Joined { connection: join.connection, channel: join.channel, frames };
         out.joined(join.worker, joined);

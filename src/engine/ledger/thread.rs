@@ -1,5 +1,6 @@
 //! The ledger's thread: takes what has come, shares one wait for the disk among all of it, answers.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select};
@@ -12,6 +13,7 @@ use crate::clock::{Clock, FineClock};
 use crate::engine::shard::WorkerOutlet;
 use crate::fanout::ShardCommand;
 use crate::market::Millis;
+use crate::shard::Join;
 
 /// What the ledger is told.
 pub(in crate::engine) enum LedgerInput {
@@ -28,6 +30,9 @@ pub(in crate::engine) struct LedgerThread {
     pub(in crate::engine) commands: Receiver<ShardCommand>,
     pub(in crate::engine) out: WorkerOutlet,
     pub(in crate::engine) fine: FineClock,
+    /// Subscribers that are still to be answered, in the order in which they came, never more than
+    /// [`MOST_JOINING`]: beyond them no command is taken, and who asks waits.
+    pub(in crate::engine) joining: VecDeque<Join>,
 }
 
 impl LedgerThread {
@@ -41,12 +46,23 @@ impl LedgerThread {
             // Counted before the commands are taken: what is published after a client was told that
             // its subscription stands is never recorded before that subscription.
             let inputs = self.inputs.len();
-            for command in self.commands.try_iter().take(self.commands.len()) {
+            let commands = self.commands.len().min(MOST_JOINING.saturating_sub(self.joining.len()));
+            for command in self.commands.try_iter().take(commands) {
                 match command {
-                    ShardCommand::Join(join) => self.ledger.join(now, &join, &mut self.out),
+                    ShardCommand::Join(join) => {
+                        self.ledger.join(&join);
+                        self.joining.push_back(join);
+                    }
                     ShardCommand::Leave(leave) => self.ledger.leave(leave),
                     // Nobody asks the ledger for markets.
                     ShardCommand::Bars(..) | ShardCommand::Trades(..) => {}
+                }
+            }
+            // What many of them missed may take long to read: what is published does not wait for all.
+            while let Some(join) = self.joining.pop_front() {
+                self.ledger.answer(now, &join, &mut self.out);
+                if self.fine.now().saturating_sub(began) > ANSWERS {
+                    break;
                 }
             }
             let is_over = self.publish(now, inputs);
@@ -95,6 +111,9 @@ impl LedgerThread {
     }
 
     fn wait(&self) {
+        if !self.joining.is_empty() {
+            return;
+        }
         let mut queues = Select::new();
         queues.recv(&self.commands);
         queues.recv(&self.inputs);
@@ -105,6 +124,12 @@ impl LedgerThread {
 
 /// Items that share one transaction at most: beyond it waiting costs more than the disk.
 const GROUP: usize = 4_096;
+
+/// Subscribers that wait for their answer.
+const MOST_JOINING: usize = 16_384;
+
+/// After this many nanoseconds of answers to subscribers what was published is recorded.
+const ANSWERS: u64 = 2_000_000;
 
 /// How often what is too old is let go.
 const SWEEP: Millis = 60_000;

@@ -2,7 +2,7 @@
 
 use crate::dialect::{Channel, Dialect};
 use crate::market::{AccountTopic, Everyones, Part, Topic};
-use crate::session::{Action, Subscriptions};
+use crate::session::{Action, Progress, Subscriptions};
 
 /// What was asked for by name. One update reaches a connection once, however many of these it
 /// matches: a topic that another one of them holds already is not joined.
@@ -39,24 +39,35 @@ impl Private {
         self.asked.drain(..).map(|(_, name)| name).collect()
     }
 
-    /// Joins and leaves until exactly the topics are heard that no other one holds.
+    /// Joins and leaves until exactly the topics are heard that no other one holds. What another one
+    /// takes the place of is heard until that one is.
     pub(super) fn settle(&self, dialect: Dialect, topics: &mut Subscriptions, actions: &mut Vec<Action>) {
-        let wanted: Vec<Channel> = self
+        let wanted: Vec<AccountTopic> = self
             .asked
             .iter()
             .map(|(topic, _)| *topic)
             .filter(|topic| !self.asked.iter().any(|(other, _)| holds(*other, *topic)))
-            .map(|topic| dialect.of(Topic::Account(topic)))
             .collect();
-        for channel in topics.in_order() {
-            if matches!(channel.topic, Topic::Account(_)) && !wanted.contains(&channel) {
-                topics.end(channel);
-                actions.push(Action::Leave { channel });
-            }
-        }
-        for channel in wanted {
+        let channel_of = |topic: AccountTopic| dialect.of(Topic::Account(topic));
+        for channel in wanted.iter().copied().map(channel_of) {
             if topics.begin(channel) {
                 actions.push(Action::Join { channel, since: None });
+            }
+        }
+        for channel in topics.in_order() {
+            let Topic::Account(topic) = channel.topic else { continue };
+            if wanted.contains(&topic) {
+                continue;
+            }
+            // They are answered in order: with the last of them all are heard.
+            let heirs = wanted.iter().filter(|heir| holds(**heir, topic) || holds(topic, **heir));
+            let is_joining = |heir: &Channel| topics.progress(*heir).is_some_and(Progress::is_waiting);
+            match heirs.copied().map(channel_of).rfind(is_joining) {
+                Some(heir) => topics.end_with(channel, heir),
+                None => {
+                    topics.end(channel);
+                    actions.push(Action::Leave { channel });
+                }
             }
         }
     }

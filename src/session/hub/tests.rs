@@ -6,6 +6,7 @@ use super::*;
 use crate::auth::{Mint, Tokens, mint};
 use crate::config::Config;
 use crate::market::{Accounts, Rooms};
+use crate::session::Progress;
 
 struct Client {
     hub: Hub,
@@ -48,6 +49,18 @@ impl Client {
         let mut actions = Vec::new();
         self.hub.advance(now, &mut self.topics, &mut actions);
         shown(actions)
+    }
+
+    /// The ledger answers all that wait for it, in order; how many topics it took the place of.
+    fn answered(&mut self) -> usize {
+        for channel in self.topics.in_order() {
+            if self.topics.progress(channel).is_some_and(Progress::is_waiting) {
+                self.topics.answered(channel).unwrap();
+                self.topics.hand_over(channel);
+                self.topics.set_progress(channel, Progress::Live);
+            }
+        }
+        self.topics.take_left().len()
     }
 
     fn subscribe(&mut self, topics: &[&str]) -> Value {
@@ -132,22 +145,54 @@ fn one_s_own_topics_are_joined_once_and_nobody_else_s_at_all() {
     for rejected in answer["rejected"].as_array().unwrap() {
         assert_eq!(rejected["code"], "FORBIDDEN", "{rejected}");
     }
-    assert_eq!(client.topics.len(), 1);
+    assert_eq!((client.topics.len(), client.answered()), (1, 0));
     // All of one's orders hold those of a strategy, and have two names.
     client.subscribe(&["orders", "user:alice:orders"]);
+    assert_eq!(client.answered(), 1);
     assert_eq!(client.topics.len(), 1);
     let counts = client.hub.shared.status.counts().1;
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["orders", "strategy:*:orders", "user:*:orders"]);
     let gone = json!({"type": "SUBSCRIPTION", "payload": {"action": "unsubscribe", "topics": ["orders"]}});
     assert_eq!(client.say(NOW, &gone).1, Vec::<String>::new(), "the other name still holds them");
     let gone = json!({"type": "SUBSCRIPTION", "payload": {"action": "unsubscribe", "topics": ["user:alice:orders"]}});
-    assert_eq!(client.say(NOW, &gone).1, ["leave", "join"], "and then the strategy's alone");
+    assert_eq!(client.say(NOW, &gone).1, ["join"], "and then the strategy's alone");
+    assert_eq!((client.answered(), client.topics.len()), (1, 1));
     let (replies, others) = client.wait(NOW + 100_000);
     assert_eq!(
         (&replies[1]["payload"]["code"], &others[..]),
         (&json!("TOKEN_EXPIRED"), &["leave".to_owned()][..])
     );
     assert!(client.hub.shared.status.counts().1.is_empty());
+}
+
+#[test]
+fn what_another_topic_takes_the_place_of_is_heard_until_that_one_is() {
+    let (narrow, wide) = ("strategy:grid:orders", "orders");
+    let act = |client: &mut Client, action: &str, topic: &str| {
+        client.say(NOW, &json!({"type": "SUBSCRIPTION", "payload": {"action": action, "topics": [topic]}})).1
+    };
+    let mut client = client(Payload::Object);
+    act(&mut client, "subscribe", narrow);
+    client.answered();
+    let [heard] = client.topics.in_order()[..] else { panic!("one topic") };
+    // It goes on while the ledger has not answered for the other one, and also when that is given up.
+    assert_eq!(act(&mut client, "subscribe", wide), ["join"]);
+    assert_eq!(client.topics.progress(heard), Some(Progress::Live));
+    assert_eq!(act(&mut client, "unsubscribe", wide), ["leave"]);
+    assert_eq!((client.topics.len(), client.topics.progress(heard)), (1, Some(Progress::Live)));
+    assert_eq!(act(&mut client, "subscribe", wide), ["join"]);
+    let other = client.topics.in_order()[1];
+    // The answer to the one that was given up means nothing.
+    assert_eq!(client.topics.answered(other), None);
+    assert!(client.topics.has_heir(other));
+    assert_eq!((client.answered(), client.topics.len()), (1, 1));
+    // And back: the wide one goes when the narrow one is heard, or at once where nothing is wanted.
+    assert_eq!(act(&mut client, "unsubscribe", wide), ["join"]);
+    assert_eq!(client.topics.progress(other), Some(Progress::Live));
+    let mut both = act(&mut client, "unsubscribe", narrow);
+    both.dedup();
+    assert_eq!((client.topics.len(), both), (0, vec!["leave".to_owned()]));
+    assert!(client.topics.take_left().is_empty());
 }
 
 #[test]
