@@ -81,7 +81,7 @@ pub struct ServeArgs {
     /// The symbols asked of the source, as the venue writes them
     #[arg(long, value_name = "A,B,...")]
     pub symbols: Option<String>,
-    /// A folder for durable data (nothing is kept on disk yet)
+    /// A folder for private events and closed bars; without it they are not kept on disk
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<String>,
     /// A TOML file of settings; the README lists all of them

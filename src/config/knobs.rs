@@ -68,7 +68,7 @@ pub const KNOBS: &[Knob] = &[
         "The symbols asked of the source, as the venue writes them. A venue needs at least one; the simulator makes some up; a replay takes what its files hold.")
         .flag("--symbols").unset("the source's own"),
     knob("data_dir", Setting::Folder(|c| &mut c.data_dir),
-        "Where private events and closed bars are kept. Without it private events are refused with 503 (in development mode they are kept in memory), and charts begin anew with the process.").flag("--data-dir"),
+        "Where private events and closed bars are kept. Without it private events are refused with 503 (with `journal.in_memory` and in development mode they are kept in memory), and charts begin anew with the process. Bars of replays and made-up pasts are not kept.").flag("--data-dir"),
     knob("dev", Setting::Switch(|c| &mut c.dev),
         "Development mode, for one machine: refused on any address but loopback. `NODE_ENV=development` turns it on.")
         .flag("--dev").variable("NODE_ENV"),
@@ -189,7 +189,7 @@ pub const KNOBS: &[Knob] = &[
         "How often a key set is read again. A token with a key that is not known brings that forward, but never closer than 10 s."),
 
     knob("publish.bytes", whole(Count(|c| &mut c.publish.bytes), BYTES, 1 << 10, 1 << 30),
-        "One request or message of a publisher; a longer one is answered 413."),
+        "One request or message of a publisher; a longer request is answered 413, a longer message closes with 1009."),
     knob("publish.objects", whole(Count(|c| &mut c.publish.objects), " of objects", 1, MILLION),
         "Objects in one request. More in one share a wait for the disk; fewer are answered sooner."),
     knob("publish.objects_per_second", whole(Count(|c| &mut c.publish.objects_per_second), " of objects", 1, 100 * MILLION),
