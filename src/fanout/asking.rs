@@ -42,20 +42,18 @@ impl Worker {
             return self.joined(Joined { connection: id, channel, frames: Vec::new() });
         }
         let join = Join { channel, worker: self.id, connection: id, since, missed };
-        self.ask(channel.topic, ShardCommand::Join(join)).await;
+        self.ask(connection, channel.topic, ShardCommand::Join(join)).await;
     }
 
-    pub(super) async fn leave(&self, channel: Channel) {
+    pub(super) async fn leave(&self, connection: &Connection, channel: Channel) {
         self.subscriptions(channel).take(1);
-        self.ask(channel.topic, ShardCommand::Leave(Leave { channel, worker: self.id })).await;
+        self.ask(connection, channel.topic, ShardCommand::Leave(Leave { channel, worker: self.id })).await;
     }
 
     /// Answers a client. While too much waits for it already, it waits and is not read: who asks
     /// without taking the answers slows itself down.
     pub(super) async fn reply(&self, connection: &Connection, frame: &Frame) {
-        while connection.is_full() {
-            self.something_changes(connection).await;
-        }
+        self.wait(connection, || connection.is_full()).await;
         if let Err(end) = connection.reply(frame) {
             connection.end(&end, self.now());
         }
@@ -65,12 +63,34 @@ impl Worker {
     /// of it: the next is asked for only then, so that what waits is never more than one topic's past.
     pub(super) async fn resumed(&self, connection: &Connection, channel: Channel) {
         let is_asked = || connection.subscriptions.borrow().progress(channel) == Some(Progress::Joining);
-        while connection.is_open()
-            && connection.stream().is_some()
-            && (is_asked() || connection.outbox().len() >= connection.limit)
-        {
+        let waits = || {
+            connection.is_open()
+                && connection.stream().is_some()
+                && (is_asked() || connection.outbox().len() >= connection.limit())
+        };
+        self.wait(connection, waits).await;
+    }
+
+    /// Waits as long as `waits` says so. The connection is not read meanwhile, and its silence is not the
+    /// client's.
+    async fn wait(&self, connection: &Connection, waits: impl Fn() -> bool) {
+        if !waits() {
+            return;
+        }
+        connection.unread.set(true);
+        while waits() {
             self.something_changes(connection).await;
         }
+        connection.unread.set(false);
+        connection.heard_from(self.now());
+    }
+
+    /// Waits a little for room in a queue.
+    async fn pause(&self, connection: &Connection) {
+        connection.unread.set(true);
+        tokio::time::sleep(ASK_AGAIN).await;
+        connection.unread.set(false);
+        connection.heard_from(self.now());
     }
 
     /// Waits until the socket has taken more of what waits for it, or something else has happened to the
@@ -95,7 +115,7 @@ impl Worker {
 
     /// Sends a client's own broadcast to every worker. While one of them is full this connection
     /// waits, and is not read.
-    pub(super) async fn publish(&self, mut broadcast: Broadcast) {
+    pub(super) async fn publish(&self, connection: &Connection, mut broadcast: Broadcast) {
         if self.config.compression {
             broadcast.frame = broadcast.frame.shared_deflated();
         }
@@ -103,14 +123,14 @@ impl Worker {
             let mut message = ToWorker::Broadcast(broadcast.clone());
             while let Err(back) = worker.try_send(message) {
                 message = back;
-                tokio::time::sleep(ASK_AGAIN).await;
+                self.pause(connection).await;
             }
         }
     }
 
     /// Sends a command to the topic's shard. While its queue is full this connection waits, and
     /// reads nothing more: one that asks too much slows itself down.
-    async fn ask(&self, topic: Topic, mut command: ShardCommand) {
+    async fn ask(&self, connection: &Connection, topic: Topic, mut command: ShardCommand) {
         let asked = match topic {
             Topic::Room(_) => None,
             Topic::Account(_) => self.workers.ledger(),
@@ -129,7 +149,7 @@ impl Worker {
                 TrySendError::Full(back) => command = back,
                 TrySendError::Disconnected(_) => return,
             }
-            tokio::time::sleep(ASK_AGAIN).await;
+            self.pause(connection).await;
         }
     }
 }

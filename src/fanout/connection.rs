@@ -44,19 +44,22 @@ pub(super) struct Connection {
     pub(super) reader: RefCell<Reader>,
     closing: Cell<Closing>,
     /// How many topics wait for what they missed.
-    behind: Cell<usize>,
+    behind: Cell<u32>,
     over: Cell<bool>,
     /// Whether our half of the socket was ended.
     ended: Cell<bool>,
     heard: Cell<Millis>,
-    pinged: Cell<bool>,
+    /// When it was asked whether it is there, and has not answered; [`Millis::MAX`] where it has.
+    pinged: Cell<Millis>,
+    /// Whether something is waited for before it is read again.
+    pub(super) unread: Cell<bool>,
     /// Whether its conversation asks by itself whether the client is there.
     has_heartbeat: bool,
     /// When the conversation was last said to be due; [`Millis::MAX`] is never.
     pub(super) due: Cell<Millis>,
     /// Whether that time has come.
     pub(super) is_due: Cell<bool>,
-    pub(super) limit: usize,
+    limit: u32,
     /// Gives the connection's place back when it goes.
     _place: Box<dyn Send>,
 }
@@ -102,10 +105,11 @@ impl Connection {
             over: Cell::new(false),
             ended: Cell::new(false),
             heard: Cell::new(now),
-            pinged: Cell::new(false),
+            pinged: Cell::new(Millis::MAX),
+            unread: Cell::new(false),
             due: Cell::new(Millis::MAX),
             is_due: Cell::new(false),
-            limit: config.outbox_bytes,
+            limit: u32::try_from(config.outbox_bytes).unwrap_or(u32::MAX),
             _place: place,
         }
     }
@@ -145,12 +149,12 @@ impl Connection {
 
     /// How many of its topics wait for what they missed.
     pub(super) fn behind(&self) -> usize {
-        self.behind.get()
+        self.behind.get() as usize
     }
 
     pub(super) fn set_behind(&self, behind: usize) {
         self.front.keeps_up.set(false);
-        self.behind.set(behind);
+        self.behind.set(u32::try_from(behind).unwrap_or(u32::MAX));
     }
 
     /// The socket has taken something.
@@ -163,8 +167,15 @@ impl Connection {
         self.blocked.get()
     }
 
-    /// It takes something again.
+    /// How many bytes may wait for it, as most things go.
+    pub(super) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// It takes something again. It was busy with what came before the question whether it is there: that
+    /// is asked anew.
     pub(super) fn unblock(&self) {
+        self.pinged.set(Millis::MAX);
         self.blocked.set(false);
     }
 
@@ -225,6 +236,8 @@ impl Connection {
         let mut closing = self.closing.get();
         let frame = closing.end(end, now);
         self.set_closing(closing);
+        // Its task may wait for something that will not come any more.
+        self.wake.notify_one();
         if matches!(end, SessionEnd::PeerLeft | SessionEnd::Io(_)) {
             self.finish();
         }
@@ -238,6 +251,12 @@ impl Connection {
             debug_assert_eq!(pushed, Pushed::Queued);
         }
         self.flush(now);
+    }
+
+    /// The client is there.
+    pub(super) fn heard_from(&self, now: Millis) {
+        self.heard.set(now);
+        self.pinged.set(Millis::MAX);
     }
 
     /// Looks at the connection's deadlines, a few times a second.
@@ -260,15 +279,22 @@ impl Connection {
         // A client that is busy reading answers a ping when it comes to it: what waits for it must
         // move, and only one for whom nothing waits has to be heard.
         let nothing_waits = self.outbox.borrow().is_empty();
+        if nothing_waits && self.unread.get() {
+            return;
+        }
         let is_gone = if nothing_waits {
-            self.pinged.get() && silent > config.ping + config.pong_timeout
+            now.saturating_sub(self.pinged.get()) > config.pong_timeout
         } else {
             now - self.front.progress.get() > config.stalled
         };
         if is_gone {
             self.end(&SessionEnd::Silent, now);
-        } else if nothing_waits && !self.has_heartbeat && !self.pinged.get() && silent > config.ping {
-            self.pinged.set(true);
+        } else if nothing_waits
+            && !self.has_heartbeat
+            && self.pinged.get() == Millis::MAX
+            && silent > config.ping
+        {
+            self.pinged.set(now);
             if self.reply(&Frame::ping(&[])).is_ok() {
                 self.flush(now);
             }

@@ -19,8 +19,8 @@ impl Connection {
     }
 
     /// How much may wait before an answer does.
-    pub(super) const fn most_answers(&self) -> usize {
-        self.limit.saturating_mul(2)
+    pub(super) fn most_answers(&self) -> usize {
+        self.limit().saturating_mul(2)
     }
 
     /// Keeps the rest of a frame of which the socket took `written` bytes.
@@ -49,8 +49,8 @@ impl Connection {
         }
         let frame = self.compression.bytes(&broadcast.frame);
         let pushed = match broadcast.class {
-            Class::Lossless if !is_book => self.outbox_mut().push_lossless(frame, self.limit),
-            Class::Conflated | Class::Lossless => self.outbox_mut().push_within(frame, self.limit),
+            Class::Lossless if !is_book => self.outbox_mut().push_lossless(frame, self.limit()),
+            Class::Conflated | Class::Lossless => self.outbox_mut().push_within(frame, self.limit()),
         };
         match (pushed, broadcast.class) {
             (Pushed::Queued, _) => Ok(Delivered::Queued),
@@ -77,9 +77,9 @@ impl Connection {
         let lossless =
             matches!(channel.topic, Topic::Trades { .. } | Topic::Kline { .. } | Topic::Account(_));
         // What was missed must arrive, all of it or nothing; it is bounded by what the engine keeps.
-        let has_room = self.outbox().len() < self.limit.saturating_mul(MISSED_FACTOR);
+        let has_room = self.outbox().len() < self.limit().saturating_mul(MISSED_FACTOR);
         for frame in joined.frames {
-            let limit = if lossless && has_room { usize::MAX } else { self.limit };
+            let limit = if lossless && has_room { usize::MAX } else { self.limit() };
             match self.outbox_mut().push_within(self.compression.bytes(&frame), limit) {
                 Pushed::Queued => {}
                 Pushed::Full if lossless => return Err(self.too_slow(channel)),
@@ -90,7 +90,7 @@ impl Connection {
             }
         }
         // A large beginning does not count against who takes it.
-        self.outbox_mut().make_room(self.limit);
+        self.outbox_mut().make_room(self.limit());
         Ok(true)
     }
 
@@ -109,7 +109,7 @@ impl Connection {
     /// The channels that may be told what they missed now, each with the last message that it had;
     /// they count as asked for.
     pub(super) fn take_caught_up(&self) -> Vec<(Channel, u64)> {
-        if self.behind() == 0 || !self.outbox().has_caught_up(self.limit) {
+        if self.behind() == 0 || !self.outbox().has_caught_up(self.limit()) {
             return Vec::new();
         }
         let mut subscriptions = self.subscriptions.borrow_mut();

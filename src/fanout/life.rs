@@ -103,9 +103,9 @@ impl Worker {
                 Action::Leave { channel } => {
                     connection.recount();
                     self.unsettle(connection);
-                    self.leave(channel).await;
+                    self.leave(connection, channel).await;
                 }
-                Action::Publish(broadcast) => self.publish(broadcast).await,
+                Action::Publish(broadcast) => self.publish(connection, broadcast).await,
                 Action::End(end) => connection.end(&end, self.now()),
             }
         }
@@ -122,7 +122,7 @@ impl Worker {
     async fn give_back(&self, connection: &Rc<Connection>) {
         let left = connection.subscriptions.borrow_mut().take_left();
         for channel in left {
-            self.leave(channel).await;
+            self.leave(connection, channel).await;
         }
     }
 
@@ -140,7 +140,7 @@ impl Worker {
         let channels: Vec<Channel> =
             connection.subscriptions.borrow().iter().map(|(channel, _)| channel).collect();
         for channel in channels {
-            self.leave(channel).await;
+            self.leave(connection, channel).await;
         }
     }
 }

@@ -201,14 +201,14 @@ impl Worker {
             Ok(true) => {
                 if was == Progress::Joining {
                     self.unsettle(&connection);
-                    // Its task may wait to ask for its next topic.
-                    connection.wake.notify_one();
                 }
                 self.mark_dirty(&connection);
             }
             Ok(false) => {}
             Err(end) => connection.end(&end, self.now()),
         }
+        // Its task may wait for this.
+        connection.wake.notify_one();
     }
 
     /// The connection's topics changed: before the next broadcast it is seated anew.

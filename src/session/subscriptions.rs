@@ -82,17 +82,20 @@ impl Subscriptions {
             *self.rare.get_or_insert_default().late.entry(channel).or_default() += 1;
         }
         if let Some(rare) = &mut self.rare {
-            rare.leaving.retain(|(leaving, _)| *leaving != channel);
+            rare.leaving.retain(|(leaving, heir)| *leaving != channel && *heir != channel);
         }
         true
+    }
+
+    /// Whether a subscription ends with the answer to another one.
+    pub fn is_leaving(&self, channel: Channel) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.leaving.iter().any(|(leaving, _)| *leaving == channel))
     }
 
     /// Ends a subscription as soon as the one to `heir` is answered: what happens until then is still
     /// heard, and what happens after that is not heard twice.
     pub fn end_with(&mut self, channel: Channel, heir: Channel) {
-        let leaving = &mut self.rare.get_or_insert_default().leaving;
-        leaving.retain(|(other, _)| *other != channel);
-        leaving.push((channel, heir));
+        self.rare.get_or_insert_default().leaving.push((channel, heir));
     }
 
     /// Whether some subscription ends with the answer to `heir`.

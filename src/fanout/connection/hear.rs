@@ -42,8 +42,7 @@ impl Connection {
         bytes: &mut [u8],
         actions: &mut Vec<Action>,
     ) -> Result<(), SessionEnd> {
-        self.heard.set(now);
-        self.pinged.set(false);
+        self.heard_from(now);
         let open = self.closing.get() == Closing::Open;
         let answers = open && self.stream().is_some();
         let (mut pings, mut last_ping, mut closed) = (0, None, None);

@@ -75,7 +75,7 @@ impl Connection {
             (None, Some(mailbox)) => self.flush_mailbox(mailbox, now),
             (None, None) => {}
         }
-        if self.behind.get() > 0 && self.outbox.borrow().has_caught_up(self.limit) {
+        if self.behind.get() > 0 && self.outbox.borrow().has_caught_up(self.limit()) {
             self.wake.notify_one();
         }
     }

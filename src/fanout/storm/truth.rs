@@ -136,6 +136,10 @@ impl Truth {
         };
         if let Some(book) = book.filter(|_| name.starts_with("book:")) {
             assert_eq!(book.good, !last.is_stale, "{name}: {last:?}");
+            if last.is_stale {
+                // Who comes while it is so may be told under the number with which it will go on.
+                return;
+            }
         }
         let is_newest = (epoch, *seq) == (&last.epoch, last.seq);
         // A ticker or a bar that was told to one alone may be newer than what all were told.

@@ -380,5 +380,6 @@ pub(super) const TOPICS: [&str; 18] = [
     "kline:ETHUSDT:3m",
 ];
 
-/// Who has answered all that came is not silent before this time.
-const LEAST_SILENCE: Millis = 1_500;
+/// Where a pong came too late, the client took half of its time to come to the ping, or the server took
+/// the other half to come to the pong, and the client heard nothing meanwhile.
+const LEAST_SILENCE: Millis = 1_000;

@@ -54,15 +54,19 @@ impl Private {
                 actions.push(Action::Join { channel, since: None });
             }
         }
-        for channel in topics.in_order() {
+        // A subscription that was to take a place may have ended itself: the second time round another one
+        // takes it.
+        for channel in topics.in_order().repeat(2) {
             let Topic::Account(topic) = channel.topic else { continue };
-            if wanted.contains(&topic) {
+            if wanted.contains(&topic) || !topics.contains(channel) {
                 continue;
             }
-            // They are answered in order: with the last of them all are heard.
             let heirs = wanted.iter().filter(|heir| holds(**heir, topic) || holds(topic, **heir));
-            let is_joining = |heir: &Channel| topics.progress(*heir).is_some_and(Progress::is_waiting);
-            match heirs.copied().map(channel_of).rfind(is_joining) {
+            let is_awaited = |heir: &Channel| topics.progress(*heir).is_some_and(Progress::is_waiting);
+            // They are answered in order, at one time unless the ledger comes in between: with the last of
+            // them all are heard.
+            match heirs.copied().map(channel_of).rfind(is_awaited) {
+                Some(_) if topics.is_leaving(channel) => {}
                 Some(heir) => topics.end_with(channel, heir),
                 None => {
                     topics.end(channel);

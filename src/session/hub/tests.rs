@@ -189,6 +189,7 @@ fn what_another_topic_takes_the_place_of_is_heard_until_that_one_is() {
     // And back: the wide one goes when the narrow one is heard, or at once where nothing is wanted.
     assert_eq!(act(&mut client, "unsubscribe", wide), ["join"]);
     assert_eq!(client.topics.progress(other), Some(Progress::Live));
+    assert!(client.topics.is_leaving(other));
     let mut both = act(&mut client, "unsubscribe", narrow);
     both.dedup();
     assert_eq!((client.topics.len(), both), (0, vec!["leave".to_owned()]));

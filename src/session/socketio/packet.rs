@@ -114,8 +114,8 @@ impl<'a> Packet<'a> {
     /// where values lie deeper in each other than anybody needs: each level is looked through anew.
     pub fn check_placeholders(&self) -> Result<(), Malformed> {
         let mut unseen: Vec<(&str, usize)> = self.data.into_iter().map(|data| (data, 0)).collect();
-        // A small packet is looked through whatever its depth, a large one only a few times over.
-        let mut work = SMALL + 4 * self.data.map_or(0, str::len);
+        // A small packet is looked through whatever its depth, a large one only some times over.
+        let mut work = SMALL + 16 * self.data.map_or(0, str::len);
         while let Some((value, depth)) = unseen.pop() {
             let is_too_much = value.len() > work;
             work = work.saturating_sub(value.len());
@@ -188,7 +188,7 @@ pub const MOST_ATTACHMENTS: usize = 10;
 /// How deep values lie in each other in a packet with attachments.
 const MOST_NESTED: usize = 64;
 
-/// How much text of a packet is looked through for the places of attachments, beside four times its own
+/// How much text of a packet is looked through for the places of attachments, beside sixteen times its own
 /// length.
 const SMALL: usize = 1 << 16;
 
