@@ -117,7 +117,8 @@ impl Journal {
         Ok(account.map_or((0, 0), |account| (account.head(topic).seq, account.user_seq)))
     }
 
-    /// What came after number `seq` of a topic.
+    /// What came after number `seq` of a topic, as far as its data are [`MOST_MISSED`] bytes: of a longer
+    /// past a picture is the shorter story.
     ///
     /// # Errors
     /// [`JournalError`] when the store cannot be read, or what it holds is not what was written.
@@ -129,7 +130,7 @@ impl Journal {
         if seq > head.seq || head.seq - seq > self.retention.events {
             return Ok(Missed::NotHeld);
         }
-        let (mut rows, mut id) = (Vec::new(), head.last);
+        let (mut rows, mut id, mut bytes) = (Vec::new(), head.last, 0);
         for wanted in (seq + 1..=head.seq).rev() {
             let what = || format!("event {wanted} of {topic} of {user:?}");
             let Some(found) = Found::read(&self.db, id)? else {
@@ -141,6 +142,10 @@ impl Journal {
             let place = found.place(account.row, topic, wanted);
             let (before, user_seq) = place.ok_or_else(|| JournalError::Damaged { what: what() })?;
             id = before;
+            bytes += found.row.data.len();
+            if bytes > MOST_MISSED {
+                return Ok(Missed::NotHeld);
+            }
             rows.push(Row { seq: wanted, user_seq, ..found.row });
         }
         rows.reverse();
@@ -348,3 +353,6 @@ fn event_sum(numbers: &Numbers, topics: &str, event: &str, data: &str) -> u32 {
 
 /// How long an `eventId` is remembered.
 pub(super) const REMEMBERED: Millis = 3_600_000;
+
+/// Bytes of data that are read at one time of what a client missed. A thousand usual events are a tenth of it.
+const MOST_MISSED: usize = 4 << 20;

@@ -73,6 +73,20 @@ fn what_was_missed_comes_in_order_and_what_is_gone_is_said_to_be() {
 }
 
 #[test]
+fn of_a_past_that_is_longer_than_a_picture_none_is_given() {
+    let mut journal = Journal::in_memory("e", KEPT).unwrap();
+    let large = format!(r#"{{"note":"{}"}}"#, "x".repeat(1 << 20));
+    for _ in 0..5 {
+        record(&mut journal, 0, &[entry("ann", "order.created", &large, &["orders"])]);
+    }
+    let mut count = |seq| match journal.since("ann", "orders", seq).unwrap() {
+        Missed::Rows(rows) => Some(rows.len()),
+        Missed::NotHeld => None,
+    };
+    assert_eq!([count(2), count(1)], [Some(3), None]);
+}
+
+#[test]
 fn an_event_id_is_known_for_an_hour() {
     let mut journal = Journal::in_memory("e", KEPT).unwrap();
     let named = |user: &str| Entry { event_id: Some("x".into()), ..order(user, 1) };

@@ -92,6 +92,10 @@ impl<R: Routes> Server<R> {
                 _ = stop.wait_for(|stop| *stop) => break,
                 _ = seconds.tick() => {
                     self.shared.routes.each_second(&self.shared.door);
+                    let refused = unfinished.take_refused();
+                    if refused > 0 {
+                        warn!(refused, "connections were dropped: their addresses have too many that ask for nothing");
+                    }
                     continue;
                 }
                 accepted = accept(&self.listener, &unfinished) => accepted,

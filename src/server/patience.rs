@@ -1,6 +1,7 @@
 //! How long an HTTP connection may take, and when that does not count.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ struct Shared {
 pub(super) struct Unfinished {
     places: Arc<Semaphore>,
     by_address: Arc<Admission>,
+    /// How many were turned away since somebody looked.
+    refused: Arc<AtomicU64>,
 }
 
 /// One of them.
@@ -43,10 +46,15 @@ pub(super) struct Waits {
 }
 
 impl Unfinished {
-    /// Lets `most` wait, an eighth of them from one address; loopback may have all.
+    /// Lets `most` wait, a quarter of them from one address; loopback may have all.
     pub(super) fn new(most: usize) -> Unfinished {
-        let by_address = Admission::new(usize::MAX, (most / 8).max(1));
-        Unfinished { places: Arc::new(Semaphore::new(most)), by_address: Arc::new(by_address) }
+        let by_address = Arc::new(Admission::new(usize::MAX, (most / 4).max(1)));
+        Unfinished { places: Arc::new(Semaphore::new(most)), by_address, refused: Arc::default() }
+    }
+
+    /// How many were turned away since this was asked last.
+    pub(super) fn take_refused(&self) -> u64 {
+        self.refused.swap(0, Ordering::Relaxed)
     }
 
     /// Waits for room for one more.
@@ -56,7 +64,10 @@ impl Unfinished {
 
     /// Gives the room to a connection; none where its address has its share.
     pub(super) fn enter(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<Waits> {
-        let place = self.by_address.enter(address).ok()?;
+        let Ok(place) = self.by_address.enter(address) else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
         Some(Waits { _permit: permit, _place: place })
     }
 }
@@ -143,14 +154,15 @@ mod tests {
 
     #[tokio::test]
     async fn no_address_takes_all_places() {
-        let unfinished = Unfinished::new(16);
+        let unfinished = Unfinished::new(8);
         let mut kept = Vec::new();
         for _ in 0..2 {
             kept.push(enter(&unfinished).await);
         }
         let enter = |address: [u8; 4], permit| unfinished.enter(permit, address.into());
         assert!(enter([192, 0, 2, 1], unfinished.room().await.unwrap()).is_none());
-        assert_eq!(unfinished.places.available_permits(), 14, "who is not let in takes no place");
+        assert_eq!((unfinished.take_refused(), unfinished.take_refused()), (1, 0));
+        assert_eq!(unfinished.places.available_permits(), 6, "who is not let in takes no place");
         assert!(enter([192, 0, 2, 2], unfinished.room().await.unwrap()).is_some());
         // A request that is held gives its address room for another.
         let held = kept[0].hold();

@@ -19,11 +19,17 @@ impl Ledger {
         }
     }
 
+    /// Whether the answer to a subscriber holds what is read from the journal: of one channel always, or
+    /// never. Only the native dialect has words for pictures of private topics.
+    pub fn is_read_for(join: &Join) -> bool {
+        join.channel.dialect == Dialect::Native && Kept::of_topic(join.channel.topic).is_some()
+    }
+
     /// Tells a subscriber where its topic stands, or what it missed.
     pub fn answer(&mut self, now: Millis, join: &Join, out: &mut impl Outlet) {
         let mut frames = Vec::new();
-        if let Topic::Account(AccountTopic::Own { account, part }) = join.channel.topic
-            && let Some(kind) = Kept::of(part)
+        if Ledger::is_read_for(join)
+            && let Some((account, part, kind)) = Kept::of_topic(join.channel.topic)
         {
             frames = self.first(now, account, part, &kind, join);
         }
@@ -43,21 +49,13 @@ impl Ledger {
         let asked = Asked { now, user: &user, topic: &topic, strategy, kind, join };
         asked.frames(journal).unwrap_or_else(|failed| {
             error!(error = %failed, %topic, "a private topic cannot be read");
-            match join.channel.dialect {
-                Dialect::Native => vec![native::error(&Refusal {
-                    id: None,
-                    code: RefusalCode::Damaged,
-                    message: "what was kept of this topic cannot be read; what comes from now on is right"
-                        .to_owned(),
-                    topic: Some(topic.into_owned()),
-                })],
-                // The others have no words for pictures of private topics.
-                Dialect::Hub
-                | Dialect::HubText
-                | Dialect::Maven
-                | Dialect::MavenDelta
-                | Dialect::TradeWithAi => Vec::new(),
-            }
+            vec![native::error(&Refusal {
+                id: None,
+                code: RefusalCode::Damaged,
+                message: "what was kept of this topic cannot be read; what comes from now on is right"
+                    .to_owned(),
+                topic: Some(topic.into_owned()),
+            })]
         })
     }
 }
@@ -108,6 +106,11 @@ impl Asked<'_> {
 struct Kept(&'static str);
 
 impl Kept {
+    fn of_topic(topic: Topic) -> Option<(AccountId, Part, Kept)> {
+        let Topic::Account(AccountTopic::Own { account, part }) = topic else { return None };
+        Kept::of(part).map(|kind| (account, part, kind))
+    }
+
     fn of(part: Part) -> Option<Kept> {
         Some(Kept(match part {
             Part::Orders | Part::StrategyOrders(_) => "orders",

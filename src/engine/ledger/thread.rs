@@ -30,8 +30,8 @@ pub(in crate::engine) struct LedgerThread {
     pub(in crate::engine) commands: Receiver<ShardCommand>,
     pub(in crate::engine) out: WorkerOutlet,
     pub(in crate::engine) fine: FineClock,
-    /// Subscribers that are still to be answered, in the order in which they came, never more than
-    /// [`MOST_JOINING`]: beyond them no command is taken, and who asks waits.
+    /// Subscribers that something is still to be read for, in the order in which they came. Beyond
+    /// [`MOST_JOINING`] what is published waits for them.
     pub(in crate::engine) joining: VecDeque<Join>,
 }
 
@@ -46,22 +46,28 @@ impl LedgerThread {
             // Counted before the commands are taken: what is published after a client was told that
             // its subscription stands is never recorded before that subscription.
             let inputs = self.inputs.len();
-            let commands = self.commands.len().min(MOST_JOINING.saturating_sub(self.joining.len()));
-            for command in self.commands.try_iter().take(commands) {
+            for command in self.commands.try_iter().take(self.commands.len()) {
                 match command {
                     ShardCommand::Join(join) => {
                         self.ledger.join(&join);
-                        self.joining.push_back(join);
+                        // What has no picture hears what happens from its answer on: it does not wait.
+                        if Ledger::is_read_for(&join) {
+                            self.joining.push_back(join);
+                        } else {
+                            self.ledger.answer(now, &join, &mut self.out);
+                        }
                     }
                     ShardCommand::Leave(leave) => self.ledger.leave(leave),
                     // Nobody asks the ledger for markets.
                     ShardCommand::Bars(..) | ShardCommand::Trades(..) => {}
                 }
             }
-            // What many of them missed may take long to read: what is published does not wait for all.
+            // What many of them missed may take long to read: what is published does not wait for all. What
+            // is recorded before an answer is in it.
             while let Some(join) = self.joining.pop_front() {
                 self.ledger.answer(now, &join, &mut self.out);
-                if self.fine.now().saturating_sub(began) > ANSWERS {
+                let is_late = self.fine.now().saturating_sub(began) > ANSWERS;
+                if is_late && self.joining.len() < MOST_JOINING {
                     break;
                 }
             }
@@ -125,7 +131,7 @@ impl LedgerThread {
 /// Items that share one transaction at most: beyond it waiting costs more than the disk.
 const GROUP: usize = 4_096;
 
-/// Subscribers that wait for their answer.
+/// Subscribers that wait for their answer while something is published.
 const MOST_JOINING: usize = 16_384;
 
 /// After this many nanoseconds of answers to subscribers what was published is recorded.

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use visitor::Visitor;
 
@@ -51,6 +51,8 @@ pub struct Market {
     socketio: socketio::SocketIo,
     /// Each request that publishes listens to it until it has.
     publications: watch::Sender<()>,
+    /// A place for each of them.
+    publishing: Arc<Semaphore>,
     /// Whether the page is served.
     page: bool,
     /// Whose account it shows; only a demo's does.
@@ -84,6 +86,7 @@ impl Market {
             },
             going_down: watch::Sender::default(),
             publications: watch::Sender::default(),
+            publishing: Arc::new(Semaphore::new(config.publish.queue.get().min(Semaphore::MAX_PERMITS))),
             hub,
             hub_payload: config.hub_payload,
             socketio,

@@ -48,12 +48,17 @@ impl Market {
         // The disk takes as long as it takes. With the answer the connection's time begins anew, so
         // that one connection carries as many publications as come in time.
         let _held = patience.as_ref().map(Patience::hold);
+        let place = tokio::time::timeout(PATIENCE, self.publishing.clone().acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            let message = "too much is being published (publish.queue): send it again";
+            return error(StatusCode::SERVICE_UNAVAILABLE, "BUSY", message);
+        };
         let (publisher, under_way) = (self.engine.publisher().clone(), self.publications.subscribe());
         // A task of its own: who goes away before the answer takes this request with it, and half of
         // what it published would be taken and the other half not.
         let published = tokio::spawn(async move {
             let published = publisher.publish_from(Clock::start().now(), grant.user(), &text).await;
-            drop(under_way);
+            drop((under_way, place));
             published
         });
         match published.await {
@@ -99,3 +104,6 @@ fn answered(published: &Published) -> Answer {
     };
     body(status, &json!(published))
 }
+
+/// How long a request waits for a place among those that are published.
+const PATIENCE: Duration = Duration::from_secs(5);
