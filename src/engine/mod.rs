@@ -16,7 +16,6 @@ mod shard;
 mod sink;
 mod source;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -134,7 +133,6 @@ impl Engine {
             commands: asked,
             out: WorkerOutlet::new(workers.clone(), config.compression, meters[of_shards].clone()),
             fine: workers.clock(),
-            joining: VecDeque::new(),
         };
         threads.push(named("ledger".to_owned(), move || thread.run())?);
         let sources = Sources::default();

@@ -13,7 +13,6 @@ use crate::clock::{Clock, FineClock};
 use crate::engine::shard::WorkerOutlet;
 use crate::fanout::ShardCommand;
 use crate::market::Millis;
-use crate::shard::Join;
 
 /// What the ledger is told.
 pub(in crate::engine) enum LedgerInput {
@@ -30,9 +29,6 @@ pub(in crate::engine) struct LedgerThread {
     pub(in crate::engine) commands: Receiver<ShardCommand>,
     pub(in crate::engine) out: WorkerOutlet,
     pub(in crate::engine) fine: FineClock,
-    /// Subscribers that something is still to be read for, in the order in which they came. Beyond
-    /// [`MOST_JOINING`] what is published waits for them.
-    pub(in crate::engine) joining: VecDeque<Join>,
 }
 
 impl LedgerThread {
@@ -40,8 +36,12 @@ impl LedgerThread {
     pub(in crate::engine) fn run(mut self) {
         let mut clock = Clock::start();
         let mut swept = clock.now();
+        // Subscribers that something is still to be read for, in the order in which they came.
+        let mut joining = VecDeque::new();
         loop {
-            self.wait();
+            if joining.is_empty() {
+                self.wait();
+            }
             let (now, began) = (clock.now(), self.fine.now());
             // Counted before the commands are taken: what is published after a client was told that
             // its subscription stands is never recorded before that subscription.
@@ -52,7 +52,7 @@ impl LedgerThread {
                         self.ledger.join(&join);
                         // What has no picture hears what happens from its answer on: it does not wait.
                         if Ledger::is_read_for(&join) {
-                            self.joining.push_back(join);
+                            joining.push_back(join);
                         } else {
                             self.ledger.answer(now, &join, &mut self.out);
                         }
@@ -64,10 +64,10 @@ impl LedgerThread {
             }
             // What many of them missed may take long to read: what is published does not wait for all. What
             // is recorded before an answer is in it.
-            while let Some(join) = self.joining.pop_front() {
+            while let Some(join) = joining.pop_front() {
                 self.ledger.answer(now, &join, &mut self.out);
                 let is_late = self.fine.now().saturating_sub(began) > ANSWERS;
-                if is_late && self.joining.len() < MOST_JOINING {
+                if is_late && joining.len() < MOST_JOINING {
                     break;
                 }
             }
@@ -117,9 +117,6 @@ impl LedgerThread {
     }
 
     fn wait(&self) {
-        if !self.joining.is_empty() {
-            return;
-        }
         let mut queues = Select::new();
         queues.recv(&self.commands);
         queues.recv(&self.inputs);

@@ -3,19 +3,19 @@
 //! Does no I/O and holds no future: state changes only inside a call, so nothing can be cancelled
 //! half-way. The buffer is lent by whoever reads the socket.
 
+mod compression;
 mod extension;
 mod head;
 mod inflate;
 mod violation;
 
+pub use compression::Compression;
 pub use extension::{Agreed, Malformed};
 pub use violation::Violation;
 
-use bytes::Bytes;
-
 use self::head::{Head, MOST_HEAD};
 use self::inflate::inflate;
-use crate::encode::{Frame, Opcode, Window};
+use crate::encode::Opcode;
 
 /// Reads one client's frames.
 ///
@@ -278,49 +278,6 @@ pub enum Message<'a> {
         /// May be empty.
         reason: &'a str,
     },
-}
-
-/// What was agreed on compression when the connection was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Compression {
-    /// Nothing: RSV1 is refused.
-    #[default]
-    Off,
-    /// permessage-deflate (RFC 7692): RSV1 on a message's first frame marks it as compressed.
-    PerMessage(Window),
-}
-
-impl Compression {
-    /// The bytes of `frame` as they go to a client that agreed on this. All messages are sent the
-    /// same way: there are clients that take a change amiss.
-    pub fn bytes(self, frame: &Frame) -> Bytes {
-        match self {
-            Compression::Off => frame.bytes().clone(),
-            Compression::PerMessage(window) => frame.deflated(window),
-        }
-    }
-
-    /// How many bytes those are.
-    pub fn length(self, frame: &Frame) -> usize {
-        match self {
-            Compression::Off => frame.bytes().len(),
-            Compression::PerMessage(window) => frame.deflated(window).len(),
-        }
-    }
-
-    /// Appends those bytes.
-    pub fn append(self, frame: &Frame, out: &mut Vec<u8>) {
-        match self {
-            Compression::Off => out.extend_from_slice(frame.bytes()),
-            Compression::PerMessage(window) => out.extend_from_slice(&frame.deflated(window)),
-        }
-    }
-}
-
-impl From<Option<Agreed>> for Compression {
-    fn from(agreed: Option<Agreed>) -> Compression {
-        agreed.map_or(Compression::Off, |agreed| Compression::PerMessage(agreed.window))
-    }
 }
 
 /// A frame whose payload is coming in.

@@ -1,6 +1,7 @@
 //! One test for each rule of RFC 7692 that the reader holds.
 
 use super::*;
+use crate::encode::Window;
 
 fn agreed() -> Reader {
     Reader::new(LIMIT, Compression::PerMessage(Window::Wide))
