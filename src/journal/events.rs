@@ -117,8 +117,8 @@ impl Journal {
         Ok(account.map_or((0, 0), |account| (account.head(topic).seq, account.user_seq)))
     }
 
-    /// What came after number `seq` of a topic, as far as its data are [`MOST_MISSED`] bytes: of a longer
-    /// past a picture is the shorter story.
+    /// What came after number `seq` of a topic, as far as that is 4 MiB: of a longer past a picture is the
+    /// shorter story.
     ///
     /// # Errors
     /// [`JournalError`] when the store cannot be read, or what it holds is not what was written.
