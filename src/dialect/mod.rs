@@ -15,7 +15,7 @@ use crate::encode::Frame;
 use crate::market::{Topic, Update};
 
 /// The vocabularies. Adding one: a file here, a variant, and transcripts in `fixtures/dialects/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Dialect {
     /// tickcast's own, at `/v1/ws`.
@@ -69,7 +69,7 @@ pub(crate) fn wrong(error: &serde_json::Error) -> String {
 }
 
 /// A topic as it is told in one dialect: what a connection subscribes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel {
     /// What is told.
     pub topic: Topic,

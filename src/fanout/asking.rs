@@ -13,7 +13,7 @@ use crate::dialect::{Channel, Since};
 use crate::encode::Frame;
 use crate::market::Topic;
 use crate::metrics::Count;
-use crate::session::{Progress, SessionEnd};
+use crate::session::Progress;
 use crate::shard::{Broadcast, Join, Joined, Leave};
 
 impl Worker {
@@ -78,11 +78,14 @@ impl Worker {
             return;
         }
         connection.unread.set(true);
+        connection.flush(self.now());
         while waits() {
-            self.something_changes(connection).await;
+            connection.cord.stirs().await;
         }
         connection.unread.set(false);
         connection.heard_from(self.now());
+        // What happened meanwhile was looked at for this alone.
+        connection.stir();
     }
 
     /// Waits a little for room in a queue.
@@ -91,22 +94,6 @@ impl Worker {
         tokio::time::sleep(ASK_AGAIN).await;
         connection.unread.set(false);
         connection.heard_from(self.now());
-    }
-
-    /// Waits until the socket has taken more of what waits for it, or something else has happened to the
-    /// connection.
-    async fn something_changes(&self, connection: &Connection) {
-        tokio::select! {
-            biased;
-            ready = connection.writable(), if !connection.outbox().is_empty() => {
-                connection.unblock();
-                match ready {
-                    Ok(()) => connection.flush(self.now()),
-                    Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
-                }
-            }
-            () = connection.wake.notified() => {}
-        }
     }
 
     fn subscriptions(&self, channel: Channel) -> &Count {

@@ -4,12 +4,10 @@ mod hear;
 mod write;
 
 use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
-use std::io;
-
-use tokio::sync::Notify;
 
 use self::write::Front;
 use super::audience::Seat;
+use super::bell::Cord;
 use super::mailbox::Mailbox;
 use super::socket::Socket;
 use super::{Outbox, Pushed, WorkerConfig};
@@ -30,9 +28,10 @@ pub(super) struct Connection {
     pub(super) mailbox: Option<Box<Mailbox>>,
     pub(super) subscriptions: RefCell<Subscriptions>,
     pub(super) seat: Cell<Option<Seat>>,
-    /// Something changed that its task has to see to.
-    pub(super) wake: Notify,
+    pub(super) cord: Cord,
     blocked: Cell<bool>,
+    /// Whether its socket may have something to read. It has until a read has found nothing.
+    pub(super) readable: Cell<bool>,
     /// Whether it stands in the worker's list of connections to flush.
     pub(super) dirty: Cell<bool>,
     /// Whether its topics changed since it was seated.
@@ -70,7 +69,7 @@ const _: () = assert!(size_of::<Connection>() <= 448);
 
 impl Connection {
     pub(super) fn new(
-        id: u64,
+        (id, cord): (u64, Cord),
         socket: Option<(Socket, Compression)>,
         conversation: Box<dyn Conversation>,
         mailbox: Option<Mailbox>,
@@ -92,8 +91,9 @@ impl Connection {
             has_heartbeat: conversation.has_heartbeat(),
             subscriptions: RefCell::default(),
             seat: Cell::new(None),
-            wake: Notify::new(),
+            cord,
             blocked: Cell::new(false),
+            readable: Cell::new(false),
             dirty: Cell::new(false),
             unsettled: Cell::new(false),
             conversation: RefCell::new(conversation),
@@ -172,11 +172,20 @@ impl Connection {
         self.limit as usize
     }
 
-    /// It takes something again. It was busy with what came before the question whether it is there: that
-    /// is asked anew.
-    pub(super) fn unblock(&self) {
+    /// The socket takes something again. The client was busy with what came before the question whether it
+    /// is there: that is asked anew.
+    pub(super) fn unblock(&self, now: Millis) {
         self.pinged.set(Millis::MAX);
         self.blocked.set(false);
+        self.flush(now);
+        if self.unread.get() {
+            self.stir();
+        }
+    }
+
+    /// Something happened that is to be seen to.
+    pub(super) fn stir(&self) {
+        self.cord.stir(self.id);
     }
 
     /// Puts an answer into the outbox.
@@ -187,22 +196,6 @@ impl Connection {
         match self.outbox_mut().push_within(self.compression.bytes(frame), self.most_answers()) {
             Pushed::Queued => Ok(()),
             Pushed::Full => Err(SessionEnd::TooSlow { topic: "answers".to_owned() }),
-        }
-    }
-
-    /// Waits until the socket has something to read; for ever where there is none yet.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        match self.stream() {
-            Some(stream) => stream.readable().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Waits until the socket takes something again.
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        match self.stream() {
-            Some(stream) => stream.writable().await,
-            None => std::future::pending().await,
         }
     }
 
@@ -237,7 +230,7 @@ impl Connection {
         let frame = closing.end(end, now);
         self.set_closing(closing);
         // Its task may wait for something that will not come any more.
-        self.wake.notify_one();
+        self.stir();
         if matches!(end, SessionEnd::PeerLeft | SessionEnd::Io(_)) {
             self.finish();
         }
@@ -313,6 +306,6 @@ impl Connection {
 
     pub(super) fn finish(&self) {
         self.over.set(true);
-        self.wake.notify_one();
+        self.stir();
     }
 }

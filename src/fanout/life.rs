@@ -1,16 +1,70 @@
-//! The life of one connection on its worker: a task that hears it, acts, and cleans up behind it.
+//! The life of one connection on its worker: a task hears it, acts, and cleans up behind it. It is there
+//! only while there is something to do.
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
-use tracing::debug;
+use mio::net::TcpStream;
+use tracing::{debug, warn};
 
+use super::bell::Cord;
 use super::connection::Connection;
-use super::worker::Worker;
+use super::mailbox::Mailbox;
+use super::message::NewConnection;
+use super::socket::Socket;
+use super::worker::{Worker, retry_in};
 use crate::dialect::Channel;
-use crate::session::{Action, SessionEnd};
+use crate::session::websocket::Compression;
+use crate::session::{Action, Conversation, SessionEnd};
 
 impl Worker {
-    /// The life of one connection: what it says, and what it can take again.
+    /// A client came.
+    pub(super) fn connect(self: &Rc<Worker>, new: NewConnection) {
+        let mut stream = TcpStream::from_std(new.stream);
+        if let Err(error) = self.sockets.watch(&mut stream, self.next_id.get()) {
+            return warn!(%error, "a connection could not be taken over");
+        }
+        let conversation = (new.conversation)(self.now());
+        self.welcome((Socket::Tcp(stream), new.compression), conversation, new.early, new.place);
+    }
+
+    /// Begins to serve a client whose socket is the worker's own.
+    pub(super) fn welcome(
+        self: &Rc<Worker>,
+        socket: (Socket, Compression),
+        conversation: Box<dyn Conversation>,
+        early: Vec<u8>,
+        place: Box<dyn Send>,
+    ) -> Rc<Connection> {
+        let connection = self.adopt(Some(socket), conversation, None, place);
+        if self.is_shutting_down() {
+            connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, self.now());
+        }
+        tokio::task::spawn_local(self.clone().converse(connection.clone(), early));
+        connection
+    }
+
+    /// Makes a connection one of the worker's own, with a task that is to be begun.
+    pub(super) fn adopt(
+        &self,
+        socket: Option<(Socket, Compression)>,
+        conversation: Box<dyn Conversation>,
+        mailbox: Option<Mailbox>,
+        place: Box<dyn Send>,
+    ) -> Rc<Connection> {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        let now = self.now();
+        let cord = Cord::attended(self.bell.clone());
+        let connection = Connection::new((id, cord), socket, conversation, mailbox, &self.config, now, place);
+        let connection = Rc::new(connection);
+        self.connections.borrow_mut().insert(id, connection.clone());
+        self.meter().connections[connection.kind as usize].add(1);
+        connection
+    }
+
+    /// Begins a conversation, with what the client sent right behind its request.
     pub(super) async fn converse(self: Rc<Worker>, connection: Rc<Connection>, mut early: Vec<u8>) {
         let mut actions = Vec::new();
         connection.begin(&mut actions);
@@ -20,53 +74,45 @@ impl Worker {
         };
         self.act(&connection, &mut actions, taken).await;
         drop(early);
-        self.schedule(&connection);
+        self.attend(connection).await;
+    }
+
+    /// Sees to a connection until there is nothing to see to. Whoever stirs it then has it seen to again.
+    pub(super) async fn attend(self: Rc<Worker>, connection: Rc<Connection>) {
+        let mut actions = Vec::new();
         while !connection.is_over() {
-            // All branches may be dropped at any time without losing anything. In this order, so that who
-            // sends without end cannot keep itself from being written to, and a storm can be repeated.
-            tokio::select! {
-                biased;
-                ready = connection.writable(), if connection.is_blocked() => {
-                    connection.unblock();
-                    match ready {
-                        Ok(()) => connection.flush(self.now()),
-                        Err(error) => connection.end(&SessionEnd::Io(error), self.now()),
-                    }
-                }
-                () = connection.wake.notified() => {}
-                () = mailbox_stirs(&connection) => {}
-                ready = connection.readable() => {
-                    let read = match ready {
-                        Ok(()) => connection.read(self.now(), &mut self.scratch().borrow_mut(), &mut actions),
-                        Err(error) => Err(SessionEnd::Io(error)),
-                    };
-                    let goes_on = matches!(read, Ok(true));
-                    self.act(&connection, &mut actions, read.map(|_| ())).await;
-                    // A socket that is never empty is always ready: without this its task would never
-                    // let the worker serve the others.
-                    if goes_on {
-                        tokio::task::yield_now().await;
-                    }
-                }
+            connection.cord.settle();
+            if connection.has_to_read() && connection.stream().is_some() {
+                let read = connection.read(self.now(), &mut self.scratch().borrow_mut(), &mut actions);
+                self.act(&connection, &mut actions, read).await;
             }
             if connection.is_due.replace(false) {
                 connection.advance(self.now(), &mut actions);
                 self.act(&connection, &mut actions, Ok(())).await;
             }
-            // What is not done all the time is done on the heap: a task is as large as its largest moment, for
-            // as long as its client is here.
             if let Some(mailbox) = &connection.mailbox {
-                Box::pin(self.tend(&connection, mailbox, &mut actions)).await;
+                self.tend(&connection, mailbox, &mut actions).await;
             }
             self.schedule(&connection);
             if connection.behind() > 0 {
-                Box::pin(self.catch_up(&connection)).await;
+                self.catch_up(&connection).await;
             }
             if connection.has_left() {
-                Box::pin(self.give_back(&connection)).await;
+                self.give_back(&connection).await;
+            }
+            if connection.is_over() {
+                break;
+            }
+            if connection.has_to_read() {
+                // A socket that is never empty would never let the worker serve the others.
+                tokio::task::yield_now().await;
+            } else if connection.stream().is_none() {
+                stirs(&connection).await;
+            } else if connection.cord.rest() {
+                return;
             }
         }
-        Box::pin(self.forget(&connection)).await;
+        self.forget(&connection).await;
     }
 
     /// Does what a client's messages asked for, then ends the session if they were its last.
@@ -77,7 +123,7 @@ impl Worker {
         read: Result<(), SessionEnd>,
     ) {
         if !actions.is_empty() {
-            Box::pin(self.carry_out(connection, actions)).await;
+            self.carry_out(connection, actions).await;
         }
         match read {
             Ok(()) => connection.flush(self.now()),
@@ -89,15 +135,14 @@ impl Worker {
     }
 
     async fn carry_out(&self, connection: &Rc<Connection>, actions: &mut Vec<Action>) {
-        // Taken, not drained: a connection that says nothing holds no list.
-        for action in std::mem::take(actions) {
+        for action in actions.drain(..) {
             match action {
                 Action::Reply(frame) => self.reply(connection, &frame).await,
                 Action::Join { channel, since } => {
                     let resumes = since.is_some();
                     self.join(connection, channel, since, None).await;
                     if resumes {
-                        Box::pin(self.resumed(connection, channel)).await;
+                        self.resumed(connection, channel).await;
                     }
                 }
                 Action::Leave { channel } => {
@@ -145,9 +190,12 @@ impl Worker {
     }
 }
 
-async fn mailbox_stirs(connection: &Connection) {
-    match &connection.mailbox {
-        Some(mailbox) => mailbox.stirs().await,
-        None => std::future::pending().await,
-    }
+/// Waits until something happens to a session that is on polling, or its client gives its poll up.
+async fn stirs(connection: &Connection) {
+    let mailbox = connection.mailbox.as_deref();
+    poll_fn(|context| match mailbox.map(|mailbox| mailbox.poll_abandoned(context)) {
+        Some(Poll::Ready(())) => Poll::Ready(()),
+        Some(Poll::Pending) | None => connection.cord.poll_stirs(context),
+    })
+    .await;
 }

@@ -3,11 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::io::Write;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
+use mio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::MakeConversation;
@@ -130,7 +130,7 @@ impl Mailbox {
     pub(super) fn answer_probe(&self) -> bool {
         const PROBED: &[u8] = b"\x81\x063probe";
         let trying = self.trying.borrow();
-        trying.as_ref().is_some_and(|stream| stream.try_write(PROBED).is_ok_and(|sent| sent == PROBED.len()))
+        trying.as_ref().is_some_and(|mut stream| stream.write(PROBED).is_ok_and(|sent| sent == PROBED.len()))
     }
 
     /// The WebSocket that tries goes; the session stays where it was.
@@ -139,21 +139,9 @@ impl Mailbox {
         self.transport.borrow_mut().give_up();
     }
 
-    /// Waits until the client has given its poll up, or the WebSocket that tries has said something.
-    pub(super) async fn stirs(&self) {
-        poll_fn(|context| self.poll_stirs(context)).await;
-    }
-
-    fn poll_stirs(&self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(held) = self.held.borrow_mut().as_mut()
-            && held.poll_closed(context).is_ready()
-        {
-            return Poll::Ready(());
-        }
-        match self.trying.borrow().as_ref() {
-            Some(stream) => stream.poll_read_ready(context).map(|_| ()),
-            None => Poll::Pending,
-        }
+    /// Whether the client has given its poll up; the task is woken when it does.
+    pub(super) fn poll_abandoned(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.held.borrow_mut().as_mut().map_or(Poll::Pending, |held| held.poll_closed(context))
     }
 }
 

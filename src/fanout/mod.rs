@@ -5,6 +5,7 @@
 
 mod asking;
 mod audience;
+mod bell;
 mod connection;
 mod counts;
 mod delivery;
@@ -16,6 +17,7 @@ mod outbox;
 mod round;
 mod session;
 mod socket;
+mod sockets;
 #[cfg(test)]
 mod storm;
 mod timers;

@@ -1,9 +1,10 @@
 //! Sessions that began with polling: what their requests lead to, and the move to a WebSocket.
 
+use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
 
-use tokio::net::TcpStream;
-use tracing::debug;
+use mio::net::TcpStream;
+use tracing::{debug, warn};
 
 use super::connection::Connection;
 use super::mailbox::{Asked, CLOSE, Mailbox, NOOP, NewSession, Polled, refuse};
@@ -35,7 +36,7 @@ impl Worker {
         match connection.and_then(|connection| Some((connection, connection.mailbox.as_ref()?))) {
             Some((connection, mailbox)) => {
                 mailbox.ask(asked);
-                connection.wake.notify_one();
+                connection.stir();
             }
             None => refuse(asked, Refused::UnknownSession),
         }
@@ -61,7 +62,7 @@ impl Worker {
             }
             self.answer(connection, mailbox, asked, actions).await;
         }
-        if mailbox.trying.borrow().is_some() {
+        if connection.readable.get() && mailbox.trying.borrow().is_some() {
             connection.read_trying(self.now(), &mut self.scratch().borrow_mut(), mailbox, actions);
             self.act(connection, actions, Ok(())).await;
         }
@@ -90,13 +91,12 @@ impl Worker {
             }
             Asked::IsThere(reply) => _ = reply.send(Ok(())),
             Asked::Try { stream, early } => {
-                // A new socket takes what it is given only once the runtime has seen that it would.
-                if let Ok(stream) = TcpStream::from_std(stream)
-                    && stream.writable().await.is_ok()
-                {
-                    connection.try_over(self.now(), mailbox, stream, early, actions);
-                    self.act(connection, actions, Ok(())).await;
+                let mut stream = TcpStream::from_std(stream);
+                match self.sockets.watch(&mut stream, connection.id) {
+                    Ok(()) => connection.try_over(self.now(), mailbox, stream, early, actions),
+                    Err(error) => warn!(%error, "a WebSocket could not be taken over"),
                 }
+                self.act(connection, actions, Ok(())).await;
             }
             Asked::Drop => connection.end(&SessionEnd::PeerLeft, self.now()),
         }
@@ -158,14 +158,14 @@ impl Connection {
         &self,
         now: Millis,
         mailbox: &Mailbox,
-        stream: TcpStream,
+        mut stream: TcpStream,
         mut early: Vec<u8>,
         actions: &mut Vec<Action>,
     ) {
         if !self.is_open() || !mailbox.transport.borrow_mut().tries(now, &mailbox.options) {
             debug!(connection = self.id, "a WebSocket came that may not take over");
             // It took nothing yet, so that it takes this.
-            let _ = stream.try_write(Frame::close(None, "").bytes());
+            let _ = stream.write(Frame::close(None, "").bytes());
             return;
         }
         *mailbox.trying.borrow_mut() = Some(stream);
@@ -176,11 +176,12 @@ impl Connection {
 
     /// Reads what the WebSocket has said that tries to take over.
     fn read_trying(&self, now: Millis, scratch: &mut [u8], mailbox: &Mailbox, actions: &mut Vec<Action>) {
-        let read = mailbox.trying.borrow().as_ref().map(|stream| stream.try_read(scratch));
+        let read = mailbox.trying.borrow().as_ref().map(|mut stream| stream.read(scratch));
         match read {
             None => {}
             Some(Ok(length)) if length > 0 => self.take_trying(now, &mut scratch[..length], mailbox, actions),
-            Some(Err(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => self.readable.set(false),
+            Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
             Some(Ok(_) | Err(_)) => self.give_up_trying(mailbox),
         }
     }
@@ -229,6 +230,7 @@ impl Connection {
     /// The WebSocket that tried goes; polling goes on as before.
     pub(super) fn give_up_trying(&self, mailbox: &Mailbox) {
         mailbox.give_up();
+        self.readable.set(false);
         self.read_anew();
     }
 

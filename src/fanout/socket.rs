@@ -1,10 +1,9 @@
 //! The socket of a connection: bytes out and in, as far as it takes and has them, without waiting.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
+use mio::net::TcpStream;
 
 /// A socket that belongs to a worker.
 ///
@@ -16,22 +15,11 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Takes what it can of `bytes` at once, without a look at what the runtime knows of the socket: that
-    /// is a cache line which nobody needs who keeps up. After a refusal [`Socket::try_write`] finds out
-    /// again, and [`Socket::writable`] waits.
-    #[inline]
-    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => SockRef::from(stream).send(bytes),
-            #[cfg(test)]
-            Socket::Simulated(pipe) => pipe.try_write(bytes),
-        }
-    }
-
     /// Takes what it can of `bytes` at once.
+    #[inline]
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(stream) => stream.try_write(bytes),
+            Socket::Tcp(stream) => (&mut &*stream).write(bytes),
             #[cfg(test)]
             Socket::Simulated(pipe) => pipe.try_write(bytes),
         }
@@ -40,7 +28,7 @@ impl Socket {
     /// Takes what it can of several pieces at once.
     pub(super) fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(stream) => stream.try_write_vectored(pieces),
+            Socket::Tcp(stream) => (&mut &*stream).write_vectored(pieces),
             #[cfg(test)]
             Socket::Simulated(pipe) => {
                 let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
@@ -49,37 +37,19 @@ impl Socket {
         }
     }
 
-    /// Reads what has come; 0 is the end.
+    /// Reads what has come; 0 is the end, and [`io::ErrorKind::WouldBlock`] that nothing has come.
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(stream) => stream.try_read(buffer),
+            Socket::Tcp(stream) => (&mut &*stream).read(buffer),
             #[cfg(test)]
             Socket::Simulated(pipe) => pipe.try_read(buffer),
-        }
-    }
-
-    /// Waits until there is something to read.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.readable().await,
-            #[cfg(test)]
-            Socket::Simulated(pipe) => pipe.readable().await,
-        }
-    }
-
-    /// Waits until it takes something again.
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.writable().await,
-            #[cfg(test)]
-            Socket::Simulated(pipe) => pipe.writable().await,
         }
     }
 
     /// Ends our half: the peer sees the end of the stream.
     pub(super) fn end_our_half(&self) -> io::Result<()> {
         match self {
-            Socket::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
             #[cfg(test)]
             Socket::Simulated(pipe) => pipe.end_our_half(),
         }

@@ -61,7 +61,7 @@ impl Worker {
         }
     }
 
-    /// Wakes the tasks of all connections whose time has come.
+    /// Has all connections seen to whose time has come.
     pub(super) fn wake_due(&self) {
         let now = self.now();
         while let Some((at, id)) = self.timers.pop(now) {
@@ -70,7 +70,7 @@ impl Worker {
             if connection.due.get() == at {
                 connection.due.set(Millis::MAX);
                 connection.is_due.set(true);
-                connection.wake.notify_one();
+                connection.stir();
             }
         }
     }

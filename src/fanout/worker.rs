@@ -1,31 +1,29 @@
 //! One worker: a thread's connections, who of them listens to what, and the rounds that serve them.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use rustc_hash::FxHashMap;
-use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
-use tracing::warn;
 
+use super::bell::Bell;
 use super::connection::Connection;
 use super::counts::Counting;
 use super::delivery::Delivered;
-use super::mailbox::Mailbox;
-use super::message::{NewConnection, ToWorker};
+use super::message::ToWorker;
 use super::round::{Frames, Round};
-use super::socket::Socket;
+use super::sockets::{Change, Sockets};
 use super::timers::Timers;
 use super::{Inbox, ShardCommand, Workers};
 use crate::clock::Clock;
 use crate::market::Millis;
 use crate::metrics::WorkerMeter;
 use crate::session::engineio::Sid;
-use crate::session::websocket::Compression;
-use crate::session::{Conversation, Progress, SessionEnd};
+use crate::session::{Progress, SessionEnd};
 use crate::shard::{Broadcast, Joined};
 
 /// How a worker treats its connections.
@@ -58,30 +56,31 @@ pub(super) struct Worker {
     pub(super) sessions: RefCell<FxHashMap<Sid, Rc<Connection>>>,
     pub(super) round: RefCell<Round>,
     dirty: RefCell<Vec<Rc<Connection>>>,
+    pub(super) sockets: Sockets,
+    pub(super) bell: Rc<Bell>,
     pub(super) timers: Timers,
     scratch: RefCell<Vec<u8>>,
     counting: Counting,
-    next_id: Cell<u64>,
+    pub(super) next_id: Cell<u64>,
     until: Cell<Option<Millis>>,
 }
 
 /// Runs worker number `id` of `workers` on this thread until it is shut down.
 ///
 /// # Errors
-/// When the thread cannot have a runtime of its own.
+/// When the thread cannot have a runtime of its own, or ask the kernel for its sockets.
 pub fn run(
     id: u16,
     workers: Workers,
     shards: Vec<Sender<ShardCommand>>,
     config: WorkerConfig,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let inbox = workers.inboxes()[usize::from(id)].clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = RefCell::new(Clock::start());
-    let worker = Worker::new(id, workers, shards, config, move || clock.borrow_mut().now());
+    let worker = Worker::new(id, workers, shards, config, move || clock.borrow_mut().now())?;
     let _closed = CloseInbox(&inbox);
-    runtime.block_on(LocalSet::new().run_until(worker.serve(&inbox)));
-    Ok(())
+    runtime.block_on(LocalSet::new().run_until(worker.serve(&inbox)))
 }
 
 /// Lets shards go that wait for a worker which has ended, however it ended.
@@ -100,8 +99,8 @@ impl Worker {
         shards: Vec<Sender<ShardCommand>>,
         config: WorkerConfig,
         clock: impl Fn() -> Millis + 'static,
-    ) -> Rc<Worker> {
-        Rc::new(Worker {
+    ) -> io::Result<Rc<Worker>> {
+        Ok(Rc::new(Worker {
             id,
             config,
             shards,
@@ -111,15 +110,18 @@ impl Worker {
             sessions: RefCell::default(),
             round: RefCell::new(Round::new()),
             dirty: RefCell::default(),
+            sockets: Sockets::new()?,
+            bell: Rc::default(),
             timers: Timers::default(),
             scratch: RefCell::new(vec![0; SCRATCH]),
             counting: Counting::default(),
             next_id: Cell::new(0),
             until: Cell::new(None),
-        })
+        }))
     }
 
-    async fn serve(self: Rc<Worker>, inbox: &Inbox<ToWorker>) {
+    async fn serve(self: Rc<Worker>, inbox: &Inbox<ToWorker>) -> io::Result<()> {
+        let alarm = self.sockets.alarm()?;
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -127,28 +129,29 @@ impl Worker {
                 () = inbox.awake() => {}
                 _ = sweep.tick() => self.sweep(),
                 () = self.timers.wait(self.now()) => self.wake_due(),
+                () = self.bell.rings() => {}
+                looked = alarm.rings(|| self.sockets.changed(|change| self.changed(change))) => looked?,
             }
-            self.drain(inbox).await;
+            self.drain(inbox);
+            if !inbox.is_empty() {
+                inbox.wake();
+                tokio::task::yield_now().await;
+            }
             if self.is_over() {
                 self.counting.show(self.workers.shown(self.id));
-                return;
+                return Ok(());
             }
         }
     }
 
-    /// A round: everything that has come goes into outboxes, then each touched connection is
-    /// flushed once. Under load rounds grow by themselves, and with them the writes.
-    pub(super) async fn drain(self: &Rc<Worker>, inbox: &Inbox<ToWorker>) {
-        let mut taken = 0;
-        while let Some(message) = inbox.pop() {
+    /// A round: what has come goes into outboxes, then each touched connection is flushed once. Under load
+    /// rounds grow by themselves, and with them the writes, up to a limit: others have something to say, too.
+    pub(super) fn drain(self: &Rc<Worker>, inbox: &Inbox<ToWorker>) {
+        for _ in 0..ROUND {
+            let Some(message) = inbox.pop() else { break };
             self.take(message);
-            taken += 1;
-            if taken % ROUND == 0 {
-                self.flush();
-                tokio::task::yield_now().await;
-            }
         }
-        self.flush();
+        self.end_round();
     }
 
     pub(super) fn now(&self) -> Millis {
@@ -162,9 +165,8 @@ impl Worker {
             ToWorker::Connect(connection) => self.connect(connection),
             ToWorker::Open(session) => self.open(*session),
             ToWorker::Ask { sid, asked } => self.asked(sid, asked),
-            // Its task asks the conversation when it is due whenever it is woken.
             ToWorker::LookAgain => {
-                self.connections.borrow().values().for_each(|connection| connection.wake.notify_one());
+                self.connections.borrow().values().for_each(|connection| self.schedule(connection));
             }
             ToWorker::ShutDown { until } => self.shut_down(until),
         }
@@ -208,7 +210,7 @@ impl Worker {
             Err(end) => connection.end(&end, self.now()),
         }
         // Its task may wait for this.
-        connection.wake.notify_one();
+        connection.stir();
     }
 
     /// The connection's topics changed: before the next broadcast it is seated anew.
@@ -218,47 +220,16 @@ impl Worker {
         }
     }
 
-    fn connect(self: &Rc<Worker>, new: NewConnection) {
-        let stream = match TcpStream::from_std(new.stream) {
-            Ok(stream) => stream,
-            Err(error) => return warn!(%error, "a connection could not be taken over"),
-        };
-        let conversation = (new.conversation)(self.now());
-        self.welcome((Socket::Tcp(stream), new.compression), conversation, new.early, new.place);
-    }
-
-    /// Begins to serve a client whose socket is the worker's own.
-    pub(super) fn welcome(
-        self: &Rc<Worker>,
-        socket: (Socket, Compression),
-        conversation: Box<dyn Conversation>,
-        early: Vec<u8>,
-        place: Box<dyn Send>,
-    ) -> Rc<Connection> {
-        let connection = self.adopt(Some(socket), conversation, None, place);
-        if self.is_shutting_down() {
-            connection.end(&SessionEnd::ShuttingDown { retry_in: retry_in() }, self.now());
+    /// A socket has something to read, or takes something again.
+    pub(super) fn changed(&self, change: Change) {
+        let Some(connection) = self.connections.borrow().get(&change.connection).cloned() else { return };
+        if change.is_writable && connection.is_blocked() {
+            connection.unblock(self.now());
         }
-        tokio::task::spawn_local(self.clone().converse(connection.clone(), early));
-        connection
-    }
-
-    /// Makes a connection one of the worker's own.
-    pub(super) fn adopt(
-        &self,
-        socket: Option<(Socket, Compression)>,
-        conversation: Box<dyn Conversation>,
-        mailbox: Option<Mailbox>,
-        place: Box<dyn Send>,
-    ) -> Rc<Connection> {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        let now = self.now();
-        let connection = Connection::new(id, socket, conversation, mailbox, &self.config, now, place);
-        let connection = Rc::new(connection);
-        self.connections.borrow_mut().insert(id, connection.clone());
-        self.meter().connections[connection.kind as usize].add(1);
-        connection
+        if change.is_readable {
+            connection.readable.set(true);
+            connection.stir();
+        }
     }
 
     pub(super) fn is_shutting_down(&self) -> bool {
@@ -276,7 +247,17 @@ impl Worker {
         }
     }
 
-    /// Ends a round: what it holds goes out, and then what waits for single connections.
+    /// Ends a round: what it holds goes out, then what waits for single connections, and who has something
+    /// to be seen to gets a task for it.
+    fn end_round(self: &Rc<Worker>) {
+        self.flush();
+        for id in self.bell.take() {
+            if let Some(connection) = self.connections.borrow().get(&id) {
+                tokio::task::spawn_local(self.clone().attend(connection.clone()));
+            }
+        }
+    }
+
     fn flush(&self) {
         self.send_round();
         // What is left of a turn were answers to joins, which belong to single connections.
@@ -365,14 +346,14 @@ impl Worker {
 }
 
 /// When a client should come back after a restart: spread, so that not all return at once.
-fn retry_in() -> Millis {
+pub(super) fn retry_in() -> Millis {
     fastrand::i64(500..5_000)
 }
 
 /// How often deadlines are looked at. They are seconds; this is how late one may be.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// Messages after which connections are flushed although more have come.
+/// Messages after which connections are flushed and heard although more have come.
 const ROUND: usize = 1_024;
 
 /// What one read takes at most. Lent to each connection in turn. The answers to the shortest messages are

@@ -60,7 +60,7 @@ impl Workers {
             let (workers, shards, config) = (self.clone(), shards.to_vec(), config.clone());
             std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
                 if let Err(error) = run(id, workers, shards, config) {
-                    error!(%error, worker = id, "a worker could not start");
+                    error!(%error, worker = id, "a worker has ended");
                 }
             })
         };

@@ -10,7 +10,8 @@ use crate::dialect::Channel;
 /// shard answers every join of a channel once, in order.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    channels: FxHashMap<Channel, Subscription>,
+    /// By channel. Most connections have one or two, of which a table would take four times the room.
+    channels: Vec<(Channel, Subscription)>,
     /// What most connections never have, and there are very many connections.
     rare: Option<Box<Rare>>,
     asked: u64,
@@ -66,18 +67,16 @@ impl Subscriptions {
         }
         self.asked += 1;
         let new = Subscription { progress: Progress::Joining, asked: self.asked };
-        match self.channels.entry(channel) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                vacant.insert(new);
-                true
-            }
-        }
+        let Err(place) = self.place(channel) else { return false };
+        self.channels.reserve_exact(usize::from(self.channels.is_empty()));
+        self.channels.insert(place, (channel, new));
+        true
     }
 
     /// Ends a subscription; `false` where there is none.
     pub fn end(&mut self, channel: Channel) -> bool {
-        let Some(ended) = self.channels.remove(&channel) else { return false };
+        let Ok(place) = self.place(channel) else { return false };
+        let (_, ended) = self.channels.remove(place);
         if ended.progress.is_waiting() {
             *self.rare.get_or_insert_default().late.entry(channel).or_default() += 1;
         }
@@ -139,7 +138,7 @@ impl Subscriptions {
 
     /// Whether there is a subscription to `channel`.
     pub fn contains(&self, channel: Channel) -> bool {
-        self.channels.contains_key(&channel)
+        self.place(channel).is_ok()
     }
 
     /// How many there are.
@@ -154,26 +153,31 @@ impl Subscriptions {
 
     /// How far the subscription to `channel` is; `None` where there is none.
     pub fn progress(&self, channel: Channel) -> Option<Progress> {
-        self.channels.get(&channel).map(|subscription| subscription.progress)
+        self.place(channel).ok().map(|place| self.channels[place].1.progress)
     }
 
     /// The subscription to `channel`, where there is one, has come to `progress`.
     pub fn set_progress(&mut self, channel: Channel, progress: Progress) {
-        if let Some(subscription) = self.channels.get_mut(&channel) {
-            subscription.progress = progress;
+        if let Ok(place) = self.place(channel) {
+            self.channels[place].1.progress = progress;
         }
     }
 
-    /// All channels, in no order, each with how far it is.
+    /// All channels, each with how far it is.
     pub fn iter(&self) -> impl Iterator<Item = (Channel, Progress)> {
         self.channels.iter().map(|(channel, subscription)| (*channel, subscription.progress))
     }
 
     /// All channels in the order in which they were asked for.
     pub fn in_order(&self) -> Vec<Channel> {
-        let mut channels: Vec<_> = self.channels.iter().collect();
+        let mut channels = self.channels.clone();
         channels.sort_by_key(|(_, subscription)| subscription.asked);
-        channels.into_iter().map(|(channel, _)| *channel).collect()
+        channels.into_iter().map(|(channel, _)| channel).collect()
+    }
+
+    /// Where a channel stands, or would stand.
+    fn place(&self, channel: Channel) -> Result<usize, usize> {
+        self.channels.binary_search_by_key(&channel, |(known, _)| *known)
     }
 }
 

@@ -9,15 +9,15 @@ use crate::session::websocket::{Message, Violation};
 use crate::session::{Action, Closing, Said, SessionEnd};
 
 impl Connection {
-    /// Reads what has come, and says what is to be done about it; whether there may be more. Who asks
-    /// for something is answered before it is heard again, so that answers cannot pile up.
+    /// Reads what has come, and says what is to be done about it. Who asks for something is answered before
+    /// it is heard again, so that answers cannot pile up.
     pub(in crate::fanout) fn read(
         &self,
         now: Millis,
         scratch: &mut [u8],
         actions: &mut Vec<Action>,
-    ) -> Result<bool, SessionEnd> {
-        let Some(stream) = self.stream() else { return Ok(false) };
+    ) -> Result<(), SessionEnd> {
+        let Some(stream) = self.stream() else { return Ok(()) };
         for _ in 0..READS_A_TURN {
             match stream.try_read(scratch) {
                 Ok(0) => return Err(SessionEnd::PeerLeft),
@@ -27,12 +27,21 @@ impl Connection {
                         break;
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable.set(false);
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(SessionEnd::Io(error)),
             }
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Whether there may be something to read, on its socket or on the one that tries to become it.
+    pub(in crate::fanout) fn has_to_read(&self) -> bool {
+        let tries = || self.mailbox.as_ref().is_some_and(|mailbox| mailbox.trying.borrow().is_some());
+        self.readable.get() && (self.stream().is_some() || tries())
     }
 
     /// Takes bytes in that were read from the socket.

@@ -48,7 +48,7 @@ impl Connection {
     #[inline]
     pub(in crate::fanout) fn write(&self, bytes: &[u8], now: Millis) -> usize {
         let Some(stream) = self.stream() else { return 0 };
-        match stream.send(bytes) {
+        match stream.try_write(bytes) {
             Ok(written) => {
                 self.note_progress(now);
                 if written < bytes.len() {
@@ -76,7 +76,7 @@ impl Connection {
             (None, None) => {}
         }
         if self.behind.get() > 0 && self.outbox.borrow().has_caught_up(self.limit()) {
-            self.wake.notify_one();
+            self.stir();
         }
     }
 
@@ -119,7 +119,6 @@ impl Connection {
     fn block(&self) {
         self.front.keeps_up.set(false);
         self.blocked.set(true);
-        self.wake.notify_one();
     }
 }
 

@@ -6,9 +6,11 @@
 
 mod market;
 mod pipe;
+mod rest;
 #[path = "../../../tests/support/client.rs"]
 #[allow(dead_code, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "it belongs to several tests")]
 mod rules;
+mod sockets;
 mod truth;
 mod visitor;
 
@@ -25,6 +27,7 @@ use tokio::task::{LocalSet, yield_now};
 
 use self::market::Maker;
 pub(super) use self::pipe::Pipe;
+use self::sockets::Sockets;
 use self::truth::{Said, Saying, Truth};
 use self::visitor::Visitor;
 use super::socket::Socket;
@@ -50,6 +53,7 @@ struct Storm {
     makers: Vec<Maker>,
     all: Workers,
     workers: Vec<Rc<Worker>>,
+    sockets: Sockets,
     commands: Receiver<ShardCommand>,
     /// When the shard answered: by worker, connection and topic.
     answered: FxHashMap<(u16, u64, String), u64>,
@@ -69,12 +73,13 @@ impl Storm {
         let (ask, commands) = crossbeam_channel::bounded(1 << 14);
         let worker = |id| {
             let now = now.clone();
-            Worker::new(id, all.clone(), vec![ask.clone()], WORKER, move || now.get())
+            Worker::new(id, all.clone(), vec![ask.clone()], WORKER, move || now.get()).unwrap()
         };
         Storm {
             random: Rng::with_seed(seed),
             shard: Shard::new(symbols.clone(), Arc::new(Board::default()), config, "e1"),
             workers: vec![worker(0), worker(1)],
+            sockets: Sockets::default(),
             now,
             symbols,
             tokens: Arc::new(Tokens::new(&Config::default()).unwrap()),
@@ -130,9 +135,10 @@ impl Storm {
         if self.random.bool() {
             self.serve_shard();
         }
+        self.sockets.tell_changes(|| self.random.bool());
         for at in 0..self.workers.len() {
             if self.random.u8(0..4) > 0 {
-                self.drain(at).await;
+                self.drain(at);
             }
         }
         for _ in 0..self.random.u8(0..4) {
@@ -198,9 +204,9 @@ impl Storm {
         }
     }
 
-    async fn drain(&mut self, at: usize) {
+    fn drain(&mut self, at: usize) {
         let inbox = self.all.inboxes()[at].clone();
-        self.workers[at].drain(&inbox).await;
+        self.workers[at].drain(&inbox);
     }
 
     fn connect(&mut self, at: usize) {
@@ -216,6 +222,7 @@ impl Storm {
         };
         let socket = (Socket::Simulated(pipe.clone()), compression);
         let connection = self.workers[id].welcome(socket, Box::new(native), Vec::new(), Box::new(()));
+        self.sockets.add(&self.workers[id], connection.id, &pipe);
         self.visitors[at].connect(self.workers[id].id, pipe, connection, now);
     }
 
@@ -290,8 +297,9 @@ impl Storm {
     /// Everybody comes to all that there is to do.
     async fn turn(&mut self) {
         self.serve_shard();
+        self.sockets.tell_changes(|| true);
         for at in 0..self.workers.len() {
-            self.drain(at).await;
+            self.drain(at);
         }
         yield_now().await;
         self.read();
@@ -383,18 +391,3 @@ const STORMS: u64 = 8;
 const SWEEP: Millis = 250;
 const LONGEST_FRAME: usize = 16 << 10;
 const START: Millis = 1_732_000_000_042;
-
-#[test]
-fn a_connection_and_its_task_are_small() {
-    let storm = Storm::new(1);
-    let worker = &storm.workers[0];
-    let native = Native::new(
-        storm.symbols.clone(),
-        SessionLimits { subscriptions: 1, messages_per_second: 1, messages_burst: 1 },
-        Access::new(Arc::default(), Arc::default(), storm.tokens.clone(), None),
-        START,
-    );
-    let connection = worker.adopt(None, Box::new(native), None, Box::new(()));
-    let task = size_of_val(&worker.clone().converse(connection.clone(), Vec::new()));
-    assert!(size_of_val(&*connection) + task <= 1_200);
-}

@@ -2,10 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
 
@@ -22,8 +20,11 @@ struct Ends {
     client_ended: bool,
     is_reset: bool,
     server_ended: bool,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
+    /// A write found no room for all of it, and none of that has come free since.
+    is_full: bool,
+    /// What the server is to be told.
+    is_readable: bool,
+    is_writable: bool,
 }
 
 impl Pipe {
@@ -37,8 +38,9 @@ impl Pipe {
             client_ended: false,
             is_reset: false,
             server_ended: false,
-            reader: None,
-            writer: None,
+            is_full: false,
+            is_readable: false,
+            is_writable: false,
         })))
     }
 
@@ -53,11 +55,14 @@ impl Pipe {
         }
         let fits = ends.room().min(bytes.len());
         if fits == 0 {
+            ends.is_full = true;
             return Err(ErrorKind::WouldBlock.into());
         }
-        // A socket may take less than it has room for.
+        // A socket may take less than it has room for, and says then that there is room.
         let taken = if ends.random.u8(0..4) == 0 { ends.random.usize(1..=fits) } else { fits };
         ends.to_client.extend(&bytes[..taken]);
+        ends.is_full = taken < bytes.len();
+        ends.is_writable |= ends.is_full && ends.room() > 0;
         Ok(taken)
     }
 
@@ -77,32 +82,16 @@ impl Pipe {
         Ok(read)
     }
 
-    pub(in crate::fanout) async fn readable(&self) -> io::Result<()> {
-        poll_fn(|context| self.poll(context, Ends::can_read, |ends| &mut ends.reader)).await
-    }
-
-    pub(in crate::fanout) async fn writable(&self) -> io::Result<()> {
-        poll_fn(|context| self.poll(context, Ends::can_write, |ends| &mut ends.writer)).await
-    }
-
     pub(in crate::fanout) fn end_our_half(&self) -> io::Result<()> {
         let mut ends = self.0.borrow_mut();
         ends.server_ended = true;
         if ends.is_reset { Err(ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
-    fn poll(
-        &self,
-        context: &Context<'_>,
-        is_ready: impl Fn(&Ends) -> bool,
-        waker: impl Fn(&mut Ends) -> &mut Option<Waker>,
-    ) -> Poll<io::Result<()>> {
+    /// Whether it can be read, and written again, since this was last asked: told once, as the kernel does.
+    pub(super) fn take_changes(&self) -> (bool, bool) {
         let mut ends = self.0.borrow_mut();
-        if is_ready(&ends) {
-            return Poll::Ready(Ok(()));
-        }
-        *waker(&mut ends) = Some(context.waker().clone());
-        Poll::Pending
+        (std::mem::take(&mut ends.is_readable), std::mem::take(&mut ends.is_writable))
     }
 
     /// The client reads at most so many bytes.
@@ -110,7 +99,7 @@ impl Pipe {
         let mut ends = self.0.borrow_mut();
         let taken = most.min(ends.to_client.len());
         into.extend(ends.to_client.drain(..taken));
-        ends.wake();
+        ends.changed();
         taken
     }
 
@@ -118,14 +107,14 @@ impl Pipe {
     pub(super) fn say(&self, bytes: &[u8]) {
         let mut ends = self.0.borrow_mut();
         ends.to_server.extend(bytes);
-        ends.wake();
+        ends.changed();
     }
 
     /// The client ends its half: it says nothing more, and still reads.
     pub(super) fn end(&self) {
         let mut ends = self.0.borrow_mut();
         ends.client_ended = true;
-        ends.wake();
+        ends.changed();
     }
 
     /// The client is gone from one moment to the next.
@@ -133,7 +122,7 @@ impl Pipe {
         let mut ends = self.0.borrow_mut();
         ends.is_reset = true;
         ends.to_client.clear();
-        ends.wake();
+        ends.changed();
     }
 
     /// Whether all that either side said was read.
@@ -159,20 +148,12 @@ impl Ends {
         self.capacity - self.to_client.len()
     }
 
-    fn can_read(&self) -> bool {
-        !self.to_server.is_empty() || self.client_ended || self.is_reset
-    }
-
-    fn can_write(&self) -> bool {
-        self.room() > 0 || self.is_reset
-    }
-
-    fn wake(&mut self) {
-        if self.can_read() {
-            self.reader.take().into_iter().for_each(Waker::wake);
-        }
-        if self.can_write() {
-            self.writer.take().into_iter().for_each(Waker::wake);
+    /// The client did something.
+    fn changed(&mut self) {
+        self.is_readable |= !self.to_server.is_empty() || self.client_ended || self.is_reset;
+        if self.is_reset || (self.is_full && self.room() > 0) {
+            self.is_full = false;
+            self.is_writable = true;
         }
     }
 }

@@ -78,7 +78,7 @@ impl Visitor {
         match random.u8(0..40) {
             0..6 => self.subscribe(random),
             6..8 => self.unsubscribe(random),
-            8..10 => self.ask(&json!({"op": "ping"})),
+            8..10 => self.ping(),
             10..11 => self.say(Opcode::Ping, b"are you there?"),
             11..14 => self.pace = Pace::Eager,
             14..18 => self.pace = Pace::Trickling,
@@ -92,6 +92,10 @@ impl Visitor {
             }
             _ => {}
         }
+    }
+
+    pub(super) fn ping(&mut self) {
+        self.ask(&json!({"op": "ping"}));
     }
 
     pub(super) fn hurry(&mut self) {
