@@ -12,7 +12,9 @@ use super::store::is_other_kind;
 /// The numbers of the users that something happened to. What is not here is read from the store.
 #[derive(Default)]
 pub(super) struct Heads {
-    accounts: FxHashMap<Arc<str>, Account>,
+    rows: FxHashMap<Arc<str>, i64>,
+    /// By row: an event in the store names its user so.
+    accounts: FxHashMap<i64, Account>,
 }
 
 /// One user's numbers.
@@ -38,38 +40,60 @@ pub(super) struct Head {
 impl Heads {
     /// A user's numbers; `None` for one to whom nothing has happened.
     pub(super) fn find(&mut self, db: &Connection, user: &str) -> Result<Option<&mut Account>, JournalError> {
-        if !self.accounts.contains_key(user) {
-            let mut query = db.prepare_cached("select id from accounts where user = ?1")?;
-            let Some(row) = query.query_row([user], |row| row.get(0)).optional()? else { return Ok(None) };
-            let account = Account::read(db, row)?;
-            self.keep(user, account);
-        }
-        Ok(self.accounts.get_mut(user))
+        let row = match self.rows.get(user) {
+            Some(row) => *row,
+            None => {
+                let mut query = db.prepare_cached("select id from accounts where user = ?1")?;
+                let Some(row) = query.query_row([user], |row| row.get(0)).optional()? else {
+                    return Ok(None);
+                };
+                let account = Account::read(db, row)?;
+                self.keep(user, account);
+                row
+            }
+        };
+        Ok(self.accounts.get_mut(&row))
     }
 
     /// The same for a user to whom something happens now.
     pub(super) fn open(&mut self, db: &Connection, user: &str) -> Result<&mut Account, JournalError> {
-        if self.find(db, user)?.is_none() {
-            db.prepare_cached("insert into accounts (user) values (?1)")?.execute([user])?;
-            let row = db.last_insert_rowid();
-            self.keep(user, Account { row, user_seq: 0, topics: Vec::new() });
-        }
+        let row = match self.find(db, user)? {
+            Some(account) => account.row,
+            None => {
+                db.prepare_cached("insert into accounts (user) values (?1)")?.execute([user])?;
+                let row = db.last_insert_rowid();
+                self.keep(user, Account { row, user_seq: 0, topics: Vec::new() });
+                row
+            }
+        };
         let missing = || JournalError::Damaged { what: format!("the account of {user:?} is gone") };
-        self.accounts.get_mut(user).ok_or_else(missing)
+        self.accounts.get_mut(&row).ok_or_else(missing)
+    }
+
+    /// Where a topic of an account stands, from the store only where nothing happened to it lately.
+    pub(super) fn head(&self, db: &Connection, account: i64, topic: &str) -> Result<Head, JournalError> {
+        match self.accounts.get(&account) {
+            Some(account) => Ok(account.head(topic)),
+            None => Head::find(db, account, topic),
+        }
     }
 
     /// The numbers of these users are read again: what they were given was not kept.
     pub(super) fn forget<'a>(&mut self, users: impl Iterator<Item = &'a str>) {
         for user in users {
-            self.accounts.remove(user);
+            if let Some(row) = self.rows.remove(user) {
+                self.accounts.remove(&row);
+            }
         }
     }
 
     fn keep(&mut self, user: &str, account: Account) {
         if self.accounts.len() >= MOST {
+            self.rows.clear();
             self.accounts.clear();
         }
-        self.accounts.insert(user.into(), account);
+        self.rows.insert(user.into(), account.row);
+        self.accounts.insert(account.row, account);
     }
 }
 
@@ -114,7 +138,7 @@ impl Account {
 
 impl Head {
     /// A topic's head from the store alone.
-    pub(super) fn find(db: &Connection, account: i64, topic: &str) -> Result<Head, JournalError> {
+    fn find(db: &Connection, account: i64, topic: &str) -> Result<Head, JournalError> {
         let place = Place { account, kind: Kind::Head, topic, key: "" };
         let Some(data) = read(db, &place)? else { return Ok(Head::default()) };
         Head::parse(&data).ok_or_else(|| place.damaged())

@@ -11,7 +11,7 @@
 use rusqlite::{Connection, Row};
 use tracing::error;
 
-use super::accounts::Head;
+use super::accounts::Heads;
 use super::events::{REMEMBERED, topics};
 use super::standing::{Kind, Place, read, remove};
 use super::{Journal, JournalError};
@@ -81,7 +81,7 @@ impl Journal {
         let names = forget_names(&transaction, now.saturating_sub(REMEMBERED))?;
         let mut is_over = true;
         if let Some(round) = self.cleaner.round(&transaction)? {
-            is_over = step(&transaction, round, self.retention.events)?;
+            is_over = step(&transaction, &self.heads, round, self.retention.events)?;
         }
         transaction.commit()?;
         if let Some(round) = self.cleaner.round.take_if(|_| is_over) {
@@ -139,7 +139,7 @@ fn forget_name(db: &Connection, row: &Row<'_>, at: Millis) -> Result<(), Journal
 
 /// Looks at some events, and lets go of those that are beyond the count in each of their topics;
 /// whether the round is over.
-fn step(db: &Connection, round: &mut Round, kept: u64) -> Result<bool, JournalError> {
+fn step(db: &Connection, heads: &Heads, round: &mut Round, kept: u64) -> Result<bool, JournalError> {
     let mut query = db.prepare_cached(
         "select id, account, topics from events where id > ?1 and id <= ?2 order by id limit ?3",
     )?;
@@ -148,7 +148,7 @@ fn step(db: &Connection, round: &mut Round, kept: u64) -> Result<bool, JournalEr
     while let Some(row) = found.next()? {
         let id = row.get(0)?;
         (round.at, count) = (id, count + 1);
-        match is_kept(db, row, kept) {
+        match is_kept(db, heads, row, kept) {
             Ok(true) => round.left += 1,
             Ok(false) => beyond.push(id),
             Err(JournalError::Damaged { what }) => {
@@ -169,11 +169,11 @@ fn step(db: &Connection, round: &mut Round, kept: u64) -> Result<bool, JournalEr
 }
 
 /// Whether one of an event's topics is still to hold it.
-fn is_kept(db: &Connection, row: &Row<'_>, kept: u64) -> Result<bool, JournalError> {
+fn is_kept(db: &Connection, heads: &Heads, row: &Row<'_>, kept: u64) -> Result<bool, JournalError> {
     let (account, lines): (i64, String) = (row.get(1)?, row.get(2)?);
     let mut is_kept = false;
     for (topic, seq, _) in topics(&lines) {
-        is_kept |= Head::find(db, account, topic)?.seq.saturating_sub(seq) < kept;
+        is_kept |= heads.head(db, account, topic)?.seq.saturating_sub(seq) < kept;
     }
     Ok(is_kept)
 }

@@ -169,6 +169,22 @@ fn a_full_store_lets_go_of_what_is_beyond_its_count_however_little_it_is() {
 }
 
 #[test]
+fn a_group_that_finds_no_room_writes_nothing_however_far_it_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = open(folder.path(), Retention { bytes: 24 << 20, ..KEPT }).unwrap();
+    record(&mut journal, 0, &[order("ann", 1)]);
+    let log = || std::fs::metadata(folder.path().join("journal.sqlite-wal")).unwrap().len();
+    let before = log();
+    let large = entry("ann", "order.created", &format!(r#"{{"pad":"{}"}}"#, "x".repeat(5_000)), &["orders"]);
+    // More than there is room for, and what there is room for is more than is kept in memory.
+    let full = journal.record(0, &vec![large.clone(); 6_000]).unwrap_err();
+    assert!(matches!(full, JournalError::Full), "{full}");
+    assert_eq!((log(), journal.head("ann", "orders").unwrap()), (before, (1, 1)));
+    let taken = record(&mut journal, 0, &vec![large; 3_000]);
+    assert_eq!(taken[2_999].seqs, [3_001]);
+}
+
+#[test]
 fn what_is_there_is_opened_without_a_write() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = open(folder.path(), KEPT).unwrap();
@@ -281,6 +297,7 @@ fn damage_does_not_keep_the_rest_from_being_forgotten() {
              update standing set data = x'ff' where kind = 0 and account = 1;",
         )
         .unwrap();
+    journal.heads = Heads::default();
     while journal.forget(3_600_000).unwrap() {}
     assert_eq!((count(&journal, "names"), count(&journal, "standing where kind = 2")), (0, 1));
     assert_eq!(count(&journal, "events where account = 1"), 5_001, "what it was to be measured by is gone");
