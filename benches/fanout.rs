@@ -45,12 +45,12 @@ fn main() {
         compare(20, 2, 3);
         return compare_naive(20, 2, 3);
     }
-    let runs = number("--runs").unwrap_or(9);
+    let runs = number("--runs").unwrap_or(45);
     let sizes = number("--receivers").map_or(vec![1_000, 10_000], |receivers| vec![receivers]);
     for receivers in sizes {
         // Each socket is held twice, so that two ways can write to it.
         let receivers = receivers.min((descriptors - 100) / 2);
-        let rounds = (100_000 / receivers).max(1);
+        let rounds = (20_000 / receivers).max(1);
         compare(receivers, runs, rounds);
         compare_naive(receivers, runs, rounds);
     }

@@ -116,18 +116,24 @@ impl Round {
                 }
             };
             let (later, first) = audience.members.split_at(self.number % audience.members.len());
-            for connection in first.iter().chain(later) {
-                let mut written = 0;
-                if connection.keeps_up() {
-                    written = connection.write(bytes, now);
-                    writes += 1;
-                    bytes_taken += written as u64;
-                    cut_short += u64::from(written < bytes.len());
+            for together in first.chunks(TOGETHER).chain(later.chunks(TOGETHER)) {
+                let mut keep_up = [false; TOGETHER];
+                for (keeps_up, connection) in keep_up.iter_mut().zip(together) {
+                    *keeps_up = connection.keeps_up();
                 }
-                if written == bytes.len() {
-                    sent += audience.pending.len() as u64;
-                } else {
-                    rest(connection, frames(), written);
+                for (connection, keeps_up) in together.iter().zip(keep_up) {
+                    let mut written = 0;
+                    if keeps_up {
+                        written = connection.write(bytes, now);
+                        writes += 1;
+                        bytes_taken += written as u64;
+                        cut_short += u64::from(written < bytes.len());
+                    }
+                    if written == bytes.len() {
+                        sent += audience.pending.len() as u64;
+                    } else {
+                        rest(connection, frames(), written);
+                    }
                 }
             }
             audience.pending.clear();
@@ -143,6 +149,10 @@ impl Round {
         self.contiguous.shrink_to(KEPT_BYTES);
     }
 }
+
+/// Members that are looked at before the first of them is written to: a write leaves little of what was in
+/// the cache, and what is asked for together comes from memory together.
+const TOGETHER: usize = 16;
 
 /// What the buffer for several frames keeps of its size between rounds.
 const KEPT_BYTES: usize = 256 << 10;
