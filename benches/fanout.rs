@@ -1,7 +1,7 @@
 //! What one delivery costs the worker's thread, against the bare loop of `write(2)` over the same
 //! sockets in the same run. A regression here is fewer clients on a core, and a later last client.
 //!
-//! `cargo bench --bench fanout [-- --receivers N] [-- --runs N]`; with `--test` a small round of all of
+//! `cargo bench --bench fanout [-- --receivers N] [-- --runs N]`; as a test (`--test`, or no `--bench`) a small round of all of
 //! it, to see that it works. Figures are deliveries a CPU second of the one thread that writes, medians
 //! over the runs; ratios are taken within each run. The receivers are a process of their own.
 #![allow(clippy::print_stdout, reason = "it prints a table")]
@@ -41,7 +41,8 @@ fn main() {
     {
         return hear(address, receivers.parse().unwrap());
     }
-    if arguments.iter().any(|argument| argument == "--test") {
+    let is_given = |name: &str| arguments.iter().any(|argument| argument == name);
+    if is_given("--test") || !is_given("--bench") {
         compare(20, 2, 3);
         return compare_naive(20, 2, 3);
     }

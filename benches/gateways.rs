@@ -1,7 +1,7 @@
 //! What a broadcast costs the server for receivers on Socket.IO WebSockets, against the same broadcast to
 //! native receivers in the same run. A regression here makes the gateways dearer than the rest.
 //!
-//! `cargo bench --bench gateways [-- --receivers N] [-- --runs N]`; with `--test` a small round of it. One
+//! `cargo bench --bench gateways [-- --receivers N] [-- --runs N]`; as a test a small round of it. One
 //! worker has all receivers, half of each kind; a trade of one kind's symbol goes to that half. What is
 //! counted is the CPU time of the shard and the worker, medians over the runs, ratios within each run.
 //! The receivers are a process of their own.
@@ -39,7 +39,8 @@ fn main() {
     {
         return hear(address.parse().unwrap(), receivers.parse().unwrap());
     }
-    match arguments.iter().any(|argument| argument == "--test") {
+    let is_given = |name: &str| arguments.iter().any(|argument| argument == name);
+    match is_given("--test") || !is_given("--bench") {
         true => compare(10, 2, 3),
         false => compare(number("--receivers").unwrap_or(1_000), number("--runs").unwrap_or(11), 200),
     }

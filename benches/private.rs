@@ -2,7 +2,7 @@
 //! comes when they are on disk), in processor time and in bytes written, at more and more users. A
 //! regression here is an order that its owner hears of later, or an exchange that outgrows its server.
 //!
-//! `cargo bench --bench private [-- --users N --connected N --rate N --seconds N]`; with `--test` a small
+//! `cargo bench --bench private [-- --users N --connected N --rate N --seconds N]`; as a test a small
 //! round of all of it, to see that it works. The server is a process of its own, with its journal on
 //! disk; publishers post batches on a fixed schedule, and times count from when a batch was due.
 #![allow(clippy::print_stdout, reason = "it prints a table")]
@@ -45,7 +45,8 @@ fn main() {
         arguments.get(at + 1)?.parse::<usize>().ok()
     };
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
-    if arguments.iter().any(|argument| argument == "--test") {
+    let is_given = |name: &str| arguments.iter().any(|argument| argument == name);
+    if is_given("--test") || !is_given("--bench") {
         return measure(Load { users: 50, connected: 20, rate: 500, seconds: 1 });
     }
     let load = Load {

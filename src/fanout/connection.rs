@@ -215,7 +215,10 @@ impl Connection {
     /// known.
     pub(super) fn take_sooner(&self) -> Option<Millis> {
         let move_due = self.mailbox.as_ref().and_then(|mailbox| mailbox.transport.borrow().next_due());
-        let due = self.conversation.borrow().next_due().into_iter().chain(move_due).min();
+        // Nobody advances a conversation that is over, whatever it was waiting for.
+        let is_open = self.closing.get() == Closing::Open;
+        let due = is_open.then(|| self.conversation.borrow().next_due()).flatten();
+        let due = due.into_iter().chain(move_due).min();
         let due = due.filter(|due| *due < self.due.get())?;
         self.due.set(due);
         Some(due)

@@ -26,6 +26,7 @@ impl Worker {
             return warn!(%error, "a connection could not be taken over");
         }
         let conversation = (new.conversation)(self.now());
+        // It takes the number under which its socket is watched.
         self.welcome((Socket::Tcp(stream), new.compression), conversation, new.early, new.place);
     }
 

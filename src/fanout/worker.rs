@@ -76,10 +76,10 @@ pub fn run(
     config: WorkerConfig,
 ) -> io::Result<()> {
     let inbox = workers.inboxes()[usize::from(id)].clone();
+    let _closed = CloseInbox(&inbox);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = RefCell::new(Clock::start());
     let worker = Worker::new(id, workers, shards, config, move || clock.borrow_mut().now())?;
-    let _closed = CloseInbox(&inbox);
     runtime.block_on(LocalSet::new().run_until(worker.serve(&inbox)))
 }
 
@@ -125,15 +125,19 @@ impl Worker {
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut goes_on = false;
             tokio::select! {
-                () = inbox.awake() => {}
+                // In this alone: a shard wakes its workers at the end of its turn, so that all of it is one round.
+                () = inbox.awake() => goes_on = self.drain(inbox),
                 _ = sweep.tick() => self.sweep(),
-                () = self.timers.wait(self.now()) => self.wake_due(),
+                () = self.timers.wait(self.now()) => {}
                 () = self.bell.rings() => {}
                 looked = alarm.rings(|| self.sockets.changed(|change| self.changed(change))) => looked?,
             }
-            self.drain(inbox);
-            if !inbox.is_empty() {
+            // Each time: where rounds follow on each other no wait for a time comes to its end.
+            self.wake_due();
+            self.end_round();
+            if goes_on {
                 inbox.wake();
                 tokio::task::yield_now().await;
             }
@@ -144,14 +148,17 @@ impl Worker {
         }
     }
 
-    /// A round: what has come goes into outboxes, then each touched connection is flushed once. Under load
-    /// rounds grow by themselves, and with them the writes, up to a limit: others have something to say, too.
-    pub(super) fn drain(self: &Rc<Worker>, inbox: &Inbox<ToWorker>) {
+    /// A round: what has come goes into outboxes and to the sockets. Under load rounds grow by themselves, and
+    /// with them the writes, up to a limit: others have something to say, too. Whether there is more.
+    pub(super) fn drain(self: &Rc<Worker>, inbox: &Inbox<ToWorker>) -> bool {
         for _ in 0..ROUND {
             let Some(message) = inbox.pop() else { break };
             self.take(message);
         }
-        self.end_round();
+        self.send_round();
+        // What is left of a turn were answers to joins, which belong to single connections.
+        self.meter().nothing_to_write();
+        !inbox.is_empty()
     }
 
     pub(super) fn now(&self) -> Millis {
@@ -247,9 +254,8 @@ impl Worker {
         }
     }
 
-    /// Ends a round: what it holds goes out, then what waits for single connections, and who has something
-    /// to be seen to gets a task for it.
-    fn end_round(self: &Rc<Worker>) {
+    /// What waits for single connections goes out, and who has something to be seen to gets a task for it.
+    pub(super) fn end_round(self: &Rc<Worker>) {
         self.flush();
         for id in self.bell.take() {
             if let Some(connection) = self.connections.borrow().get(&id) {
@@ -260,8 +266,6 @@ impl Worker {
 
     fn flush(&self) {
         self.send_round();
-        // What is left of a turn were answers to joins, which belong to single connections.
-        self.meter().nothing_to_write();
         let mut dirty = std::mem::take(&mut *self.dirty.borrow_mut());
         if dirty.is_empty() {
             return;

@@ -207,6 +207,7 @@ impl Storm {
     fn drain(&mut self, at: usize) {
         let inbox = self.all.inboxes()[at].clone();
         self.workers[at].drain(&inbox);
+        self.workers[at].end_round();
     }
 
     fn connect(&mut self, at: usize) {
