@@ -31,7 +31,7 @@ mod support;
 struct Load {
     /// How many users there are.
     users: usize,
-    /// How many of them are connected; what is published is theirs.
+    /// How many of them are connected, evenly among all; what is published is theirs.
     connected: usize,
     /// Events a second.
     rate: usize,
@@ -72,7 +72,8 @@ fn measure(load: Load) {
         let to = (from + BATCH_OF_FIRST).min(load.users);
         post(server.address, &publisher, &(from..to).map(|user| event(user, 0, 0)).collect::<String>());
     }
-    let mut ears = Ears::connect(server.address, load.connected);
+    let apart = load.users / load.connected;
+    let mut ears = Ears::connect(server.address, load.connected, apart);
     let (begin, before) = (support::now(), server.spent());
     let acknowledged = Mutex::new(histogram());
     let next = AtomicUsize::new(0);
@@ -90,7 +91,7 @@ fn measure(load: Load) {
                     std::thread::sleep(due.saturating_sub(begin.elapsed()));
                     let one = |at: usize| {
                         let number = batch * BATCH + at;
-                        event(number % load.connected, 1 + number / load.connected, due.as_micros())
+                        event(number % load.connected * apart, 1 + number / load.connected, due.as_micros())
                     };
                     post(server.address, &publisher, &(0..BATCH).map(one).collect::<String>());
                     let took = begin.elapsed().saturating_sub(due);
@@ -248,7 +249,7 @@ struct Client {
 }
 
 impl Ears {
-    fn connect(address: SocketAddr, connected: usize) -> Ears {
+    fn connect(address: SocketAddr, connected: usize, apart: usize) -> Ears {
         let poll = Poll::new().unwrap();
         let numbered = Arc::new(AtomicUsize::new(0));
         let enter = || {
@@ -259,7 +260,7 @@ impl Ears {
                     if user >= connected {
                         return mine;
                     }
-                    mine.push(enter(address, user));
+                    mine.push(enter(address, user * apart));
                 }
             })
         };
