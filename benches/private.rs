@@ -53,12 +53,12 @@ fn main() {
         users: number("--users").unwrap_or(100_000),
         connected: number("--connected").unwrap_or(10_000),
         rate: number("--rate").unwrap_or(5_000),
-        seconds: number("--seconds").unwrap_or(20),
+        seconds: number("--seconds").unwrap_or(60),
     };
     measure(load);
     if number("--users").is_none() {
         for users in [1_000, 10_000, 100_000] {
-            measure(Load { users, connected: 1_000, rate: 5_000, seconds: 10 });
+            measure(Load { users, connected: 1_000, rate: 5_000, seconds: 60 });
         }
     }
 }

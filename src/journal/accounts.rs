@@ -1,13 +1,13 @@
 //! Where each user's numbers stand, in memory for those who were busy lately.
 
+use std::fmt::{Display, Formatter};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::FxHashMap;
 
 use super::JournalError;
-use super::standing::{Kind, Place, put, read};
-use super::store::is_other_kind;
+use super::standing::{Kind, Place, Standing};
 
 /// The numbers of the users that something happened to. What is not here is read from the store.
 #[derive(Default)]
@@ -32,14 +32,19 @@ pub(super) struct Head {
     /// The last number that was given out in it.
     pub(super) seq: u64,
     /// The user's own number then.
-    user_seq: u64,
+    pub(super) user_seq: u64,
     /// The event that has it; each event names the one before it.
     pub(super) last: i64,
 }
 
 impl Heads {
     /// A user's numbers; `None` for one to whom nothing has happened.
-    pub(super) fn find(&mut self, db: &Connection, user: &str) -> Result<Option<&mut Account>, JournalError> {
+    pub(super) fn find(
+        &mut self,
+        db: &Connection,
+        standing: &Standing,
+        user: &str,
+    ) -> Result<Option<&mut Account>, JournalError> {
         let row = match self.rows.get(user) {
             Some(row) => *row,
             None => {
@@ -47,7 +52,7 @@ impl Heads {
                 let Some(row) = query.query_row([user], |row| row.get(0)).optional()? else {
                     return Ok(None);
                 };
-                let account = Account::read(db, row)?;
+                let account = Account::read(db, standing, row)?;
                 self.keep(user, account);
                 row
             }
@@ -56,8 +61,13 @@ impl Heads {
     }
 
     /// The same for a user to whom something happens now.
-    pub(super) fn open(&mut self, db: &Connection, user: &str) -> Result<&mut Account, JournalError> {
-        let row = match self.find(db, user)? {
+    pub(super) fn open(
+        &mut self,
+        db: &Connection,
+        standing: &Standing,
+        user: &str,
+    ) -> Result<&mut Account, JournalError> {
+        let row = match self.find(db, standing, user)? {
             Some(account) => account.row,
             None => {
                 db.prepare_cached("insert into accounts (user) values (?1)")?.execute([user])?;
@@ -71,11 +81,19 @@ impl Heads {
     }
 
     /// Where a topic of an account stands, from the store only where nothing happened to it lately.
-    pub(super) fn head(&self, db: &Connection, account: i64, topic: &str) -> Result<Head, JournalError> {
-        match self.accounts.get(&account) {
-            Some(account) => Ok(account.head(topic)),
-            None => Head::find(db, account, topic),
+    pub(super) fn head(
+        &self,
+        db: &Connection,
+        standing: &Standing,
+        account: i64,
+        topic: &str,
+    ) -> Result<Head, JournalError> {
+        if let Some(account) = self.accounts.get(&account) {
+            return Ok(account.head(topic));
         }
+        let place = Place::new(account, Kind::Head, topic, "");
+        let Some(data) = standing.read(db, &place)? else { return Ok(Head::default()) };
+        Head::parse(&data).ok_or_else(|| place.damaged())
     }
 
     /// The numbers of these users are read again: what they were given was not kept.
@@ -99,21 +117,12 @@ impl Heads {
 
 impl Account {
     /// Reads all of a user's numbers: they stand together.
-    fn read(db: &Connection, row: i64) -> Result<Account, JournalError> {
+    fn read(db: &Connection, standing: &Standing, row: i64) -> Result<Account, JournalError> {
         let mut account = Account { row, user_seq: 0, topics: Vec::new() };
-        let mut query =
-            db.prepare_cached("select topic, data, sum from standing where account = ?1 and kind = ?2")?;
-        let mut found = query.query((row, Kind::Head))?;
-        while let Some(found) = found.next()? {
-            let (topic, data, sum) = columns(found).map_err(|error| match is_other_kind(&error) {
-                true => JournalError::Damaged { what: format!("the numbers of account {row}") },
-                false => error.into(),
-            })?;
-            let place = Place { account: row, kind: Kind::Head, topic: &topic, key: "" };
-            place.check(&data, sum)?;
+        for (place, data) in standing.all(db, row, Kind::Head, None)? {
             let head = Head::parse(&data).ok_or_else(|| place.damaged())?;
             account.user_seq = account.user_seq.max(head.user_seq);
-            account.topics.push((topic.into(), head));
+            account.topics.push((place.topic().into(), head));
         }
         Ok(account)
     }
@@ -125,25 +134,17 @@ impl Account {
     }
 
     /// The event `id` has the next number of a topic.
-    pub(super) fn advance(&mut self, db: &Connection, topic: &str, id: i64) -> Result<(), JournalError> {
+    pub(super) fn advance(&mut self, standing: &mut Standing, topic: &str, id: i64) {
         let head = Head { seq: self.head(topic).seq + 1, user_seq: self.user_seq, last: id };
         match self.topics.iter_mut().find(|(known, _)| **known == *topic) {
             Some((_, known)) => *known = head,
             None => self.topics.push((topic.into(), head)),
         }
-        let data = format!("{} {} {}", head.seq, head.user_seq, head.last);
-        put(db, &Place { account: self.row, kind: Kind::Head, topic, key: "" }, &data)
+        standing.put(Place::new(self.row, Kind::Head, topic, ""), head.to_string());
     }
 }
 
 impl Head {
-    /// A topic's head from the store alone.
-    fn find(db: &Connection, account: i64, topic: &str) -> Result<Head, JournalError> {
-        let place = Place { account, kind: Kind::Head, topic, key: "" };
-        let Some(data) = read(db, &place)? else { return Ok(Head::default()) };
-        Head::parse(&data).ok_or_else(|| place.damaged())
-    }
-
     fn parse(data: &str) -> Option<Head> {
         let mut numbers = data.split(' ');
         let seq = numbers.next()?.parse().ok()?;
@@ -152,8 +153,10 @@ impl Head {
     }
 }
 
-fn columns(row: &Row<'_>) -> rusqlite::Result<(String, String, u32)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+impl Display for Head {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {} {}", self.seq, self.user_seq, self.last)
+    }
 }
 
 /// Users whose numbers are kept in memory; then it begins anew. About 200 bytes each.

@@ -1,13 +1,12 @@
 //! Private events: recorded many at a time, read again from where somebody left.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::accounts::{Account, Heads};
-use super::standing::{Kind, Place, put, read, remove};
-use super::store::checksum;
+use super::layout::{Found, insert};
+use super::standing::{Kind, Place, Standing};
 use super::{Journal, JournalError};
 use crate::market::Millis;
 use crate::state::{Change, Effect, merged};
@@ -80,8 +79,9 @@ impl Journal {
     pub fn record(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Taken>, JournalError> {
         let taken = self.record_all(now, entries);
         match &taken {
-            Ok(taken) => self.cleaner.written(taken.iter().filter(|one| one.is_ok()).count()),
+            Ok(_) => self.kept(),
             Err(failed) => {
+                self.take_back();
                 if matches!(failed, JournalError::Full) {
                     self.cleaner.full();
                 }
@@ -95,15 +95,16 @@ impl Journal {
         let transaction = self.db.unchecked_transaction()?;
         let mut taken = Vec::with_capacity(entries.len());
         for entry in entries {
-            taken.push(match Needed::of(entry, &mut self.heads, &transaction, now) {
+            taken.push(match Needed::of(entry, &mut self.heads, &transaction, &self.standing, now) {
                 Ok(found) => {
-                    let account = self.heads.open(&transaction, &entry.user)?;
-                    Ok(write(&transaction, account, now, entry, found)?)
+                    let account = self.heads.open(&transaction, &self.standing, &entry.user)?;
+                    Ok(write(&transaction, &mut self.standing, account, now, entry, found)?)
                 }
                 Err(damaged @ JournalError::Damaged { .. }) => Err(damaged),
                 Err(failed) => return Err(failed),
             });
         }
+        self.settling.keep_pace(&transaction, &mut self.standing, now, entries.len())?;
         transaction.commit()?;
         Ok(taken)
     }
@@ -113,7 +114,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when the store cannot be read.
     pub fn head(&mut self, user: &str, topic: &str) -> Result<(u64, u64), JournalError> {
-        let account = self.heads.find(&self.db, user)?;
+        let account = self.heads.find(&self.db, &self.standing, user)?;
         Ok(account.map_or((0, 0), |account| (account.head(topic).seq, account.user_seq)))
     }
 
@@ -123,7 +124,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when the store cannot be read, or what it holds is not what was written.
     pub fn since(&mut self, user: &str, topic: &str, seq: u64) -> Result<Missed, JournalError> {
-        let Some(account) = self.heads.find(&self.db, user)? else {
+        let Some(account) = self.heads.find(&self.db, &self.standing, user)? else {
             return Ok(if seq == 0 { Missed::Rows(Vec::new()) } else { Missed::NotHeld });
         };
         let head = account.head(topic);
@@ -157,19 +158,9 @@ impl Journal {
     /// # Errors
     /// As [`Journal::since`].
     pub fn state(&mut self, user: &str, topic: &str) -> Result<Vec<Box<str>>, JournalError> {
-        let Some(account) = self.heads.find(&self.db, user)? else { return Ok(Vec::new()) };
-        let mut query = self.db.prepare_cached(
-            "select key, data, sum from standing
-             where account = ?1 and kind = ?2 and topic = ?3 order by key",
-        )?;
-        let mut found = query.query((account.row, Kind::State, topic))?;
-        let mut items = Vec::new();
-        while let Some(found) = found.next()? {
-            let (key, data, sum): (String, String, u32) = (found.get(0)?, found.get(1)?, found.get(2)?);
-            Place { account: account.row, kind: Kind::State, topic, key: &key }.check(&data, sum)?;
-            items.push(data.into_boxed_str());
-        }
-        Ok(items)
+        let Some(account) = self.heads.find(&self.db, &self.standing, user)? else { return Ok(Vec::new()) };
+        let items = self.standing.all(&self.db, account.row, Kind::State, Some(topic))?;
+        Ok(items.into_values().map(String::into_boxed_str).collect())
     }
 
     /// All strategies and whose they are.
@@ -191,54 +182,6 @@ impl Journal {
     }
 }
 
-/// A recorded event as it lies in the store, of one user and perhaps several topics.
-struct Found {
-    account: i64,
-    /// Of each topic a line: the number, the event before it, the name.
-    topics: String,
-    row: Row,
-}
-
-impl Found {
-    fn read(db: &Connection, id: i64) -> Result<Option<Found>, JournalError> {
-        let mut query = db.prepare_cached(
-            "select account, topics, user_seq, at, event, data, sum from events where id = ?1",
-        )?;
-        let found = query.query_row([id], |row| {
-            let (user_seq, at, event, data) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
-            let found = Row { seq: 0, user_seq, at, event, data };
-            Ok((Found { account: row.get(0)?, topics: row.get(1)?, row: found }, row.get(6)?))
-        });
-        let Some((found, sum)): Option<(Found, u32)> = found.optional()? else { return Ok(None) };
-        let row = &found.row;
-        let numbers = Numbers { account: found.account, user_seq: row.user_seq, at: row.at };
-        if sum == event_sum(&numbers, &found.topics, &row.event, &row.data) {
-            return Ok(Some(found));
-        }
-        let (topic, seq, _) = topics(&found.topics).next().unwrap_or(("its topic", 0, 0));
-        Err(JournalError::Damaged { what: format!("event {seq} of {topic} of account {}", found.account) })
-    }
-
-    /// The event that came before in a topic, and the user's number there; `None` where this one is not
-    /// what was looked for.
-    fn place(&self, account: i64, topic: &str, seq: u64) -> Option<(i64, u64)> {
-        let mut topics = topics(&self.topics);
-        let found = topics.find(|(name, number, _)| *name == topic && *number == seq);
-        let (_, _, before) = found.filter(|_| self.account == account)?;
-        // The number that is kept is that of the last topic.
-        Some((before, self.row.user_seq - topics.count() as u64))
-    }
-}
-
-/// An event's topics, its numbers in them, and the events before it.
-pub(super) fn topics(lines: &str) -> impl Iterator<Item = (&str, u64, i64)> {
-    lines.lines().filter_map(|line| {
-        let mut parts = line.splitn(3, ' ');
-        let (seq, before, name) = (parts.next()?, parts.next()?, parts.next()?);
-        Some((name, seq.parse().ok()?, before.parse().ok()?))
-    })
-}
-
 /// What an entry finds. All that it needs is read before anything of it is written, so that what is
 /// damaged leaves nothing of it behind.
 struct Needed {
@@ -249,18 +192,24 @@ struct Needed {
 }
 
 impl Needed {
-    fn of(entry: &Entry, heads: &mut Heads, db: &Connection, now: Millis) -> Result<Needed, JournalError> {
-        let account = heads.find(db, &entry.user)?.map(|account| account.row);
+    fn of(
+        entry: &Entry,
+        heads: &mut Heads,
+        db: &Connection,
+        standing: &Standing,
+        now: Millis,
+    ) -> Result<Needed, JournalError> {
+        let account = heads.find(db, standing, &entry.user)?.map(|account| account.row);
         let seen = match (account, &entry.event_id) {
-            (Some(account), Some(name)) => seen(db, account, name, now)?,
+            (Some(account), Some(name)) => seen(db, standing, account, name, now)?,
             (None, _) | (_, None) => None,
         };
         let mut states = Vec::new();
         if let Some(Change { key, effect: Effect::Merge }) = entry.change.as_ref().filter(|_| seen.is_none())
         {
             for topic in &entry.topics {
-                let place = |account| Place { account, kind: Kind::State, topic, key };
-                let old = account.map(|account| read(db, &place(account))).transpose()?.flatten();
+                let read = |account| standing.read(db, &Place::new(account, Kind::State, topic, key));
+                let old = account.map(read).transpose()?.flatten();
                 states.push(merged(old.as_deref(), &entry.data));
             }
         }
@@ -270,6 +219,7 @@ impl Needed {
 
 fn write(
     db: &Connection,
+    standing: &mut Standing,
     account: &mut Account,
     now: Millis,
     entry: &Entry,
@@ -283,18 +233,18 @@ fn write(
     let (id, seqs) = insert(db, account, now, entry)?;
     let mut states = found.states.into_iter();
     for topic in &entry.topics {
-        account.advance(db, topic, id)?;
+        account.advance(standing, topic, id);
         if let Some(Change { key, .. }) = &entry.change {
-            let place = Place { account: account.row, kind: Kind::State, topic, key };
+            let place = Place::new(account.row, Kind::State, topic, key);
             match states.next() {
-                Some(state) => put(db, &place, &state)?,
-                None => remove(db, &place)?,
+                Some(state) => standing.put(place, state),
+                None => standing.remove(place),
             }
         }
     }
     if let Some(name) = &entry.event_id {
-        let place = Place { account: account.row, kind: Kind::Seen, topic: "", key: name };
-        put(db, &place, &format!("{} {now}", seqs.first().copied().unwrap_or_default()))?;
+        let seq = seqs.first().copied().unwrap_or_default();
+        standing.put(Place::new(account.row, Kind::Seen, "", name), format!("{seq} {now}"));
         let mut insert = db.prepare_cached("insert into names (account, name, at) values (?1, ?2, ?3)")?;
         insert.execute((account.row, &**name, now))?;
     }
@@ -306,49 +256,18 @@ fn write(
     Ok(Recorded { seqs, user_seq, is_repeated: false })
 }
 
-/// Puts an event at the end of all, whoever's it is; returns where it is, and its numbers.
-fn insert(
+fn seen(
     db: &Connection,
-    account: &Account,
+    standing: &Standing,
+    account: i64,
+    name: &str,
     now: Millis,
-    entry: &Entry,
-) -> Result<(i64, Vec<u64>), JournalError> {
-    let (mut topics, mut seqs) = (String::new(), Vec::with_capacity(entry.topics.len()));
-    for topic in &entry.topics {
-        let head = account.head(topic);
-        seqs.push(head.seq + 1);
-        // Writing to a text does not fail.
-        let _ = writeln!(topics, "{} {} {topic}", head.seq + 1, head.last);
-    }
-    let numbers = Numbers { account: account.row, user_seq: account.user_seq, at: now };
-    let sum = event_sum(&numbers, &topics, entry.event, &entry.data);
-    let mut insert = db.prepare_cached(
-        "insert into events (account, at, user_seq, topics, event, data, sum)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    insert.execute((account.row, now, account.user_seq, topics, entry.event, &*entry.data, sum))?;
-    Ok((db.last_insert_rowid(), seqs))
-}
-
-fn seen(db: &Connection, account: i64, name: &str, now: Millis) -> Result<Option<u64>, JournalError> {
-    let place = Place { account, kind: Kind::Seen, topic: "", key: name };
-    let Some(data) = read(db, &place)? else { return Ok(None) };
+) -> Result<Option<u64>, JournalError> {
+    let place = Place::new(account, Kind::Seen, "", name);
+    let Some(data) = standing.read(db, &place)? else { return Ok(None) };
     let numbers = data.split_once(' ').and_then(|(seq, at)| Some((seq.parse().ok()?, at.parse().ok()?)));
     let (seq, at): (u64, Millis) = numbers.ok_or_else(|| place.damaged())?;
     Ok((at > now - REMEMBERED).then_some(seq))
-}
-
-/// The numbers that an event's checksum is over, besides its texts.
-struct Numbers {
-    account: i64,
-    user_seq: u64,
-    at: Millis,
-}
-
-fn event_sum(numbers: &Numbers, topics: &str, event: &str, data: &str) -> u32 {
-    let Numbers { account, user_seq, at } = numbers;
-    let numbers = [account.to_le_bytes(), user_seq.to_le_bytes(), at.to_le_bytes()].concat();
-    checksum(&[&numbers, topics.as_bytes(), event.as_bytes(), data.as_bytes()])
 }
 
 /// How long an `eventId` is remembered.

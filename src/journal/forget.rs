@@ -4,7 +4,8 @@
 //! is beyond its count is scattered: a round over all events lets go of it, a step at a time, and
 //! begins when half as much has been written as the last round left. So an event is looked at three
 //! times at most on the average, and the store holds at most half as much again as is to be kept. A
-//! store that is full writes nothing: there the next round begins at once.
+//! store that is full writes nothing: there the next round begins at once. Only events that have
+//! [settled](super::settle) go.
 //!
 //! What is damaged is left where it is and named, and the rest goes all the same.
 
@@ -12,16 +13,18 @@ use rusqlite::{Connection, Row};
 use tracing::error;
 
 use super::accounts::Heads;
-use super::events::{REMEMBERED, topics};
-use super::standing::{Kind, Place, read, remove};
+use super::events::REMEMBERED;
+use super::layout::topics;
+use super::settle::last_event;
+use super::standing::{Kind, Place, Standing};
 use super::{Journal, JournalError};
 use crate::market::Millis;
 
 /// Where the round over all events stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cleaner {
-    /// Events since the last round began.
-    written: u64,
+    /// The last event that the last round looked at; of those before the start of the process the last.
+    seen: i64,
     /// Events that the last round left.
     left: u64,
     /// There was no room for an event since the last round began.
@@ -41,9 +44,9 @@ struct Round {
 }
 
 impl Cleaner {
-    /// Counts events that were recorded.
-    pub(super) fn written(&mut self, count: usize) {
-        self.written += count as u64;
+    /// Begins with what is written after the event `seen`.
+    pub(super) fn new(seen: i64) -> Cleaner {
+        Cleaner { seen, left: 0, is_full: false, round: None }
     }
 
     /// There was no room: the next round does not wait until more is written.
@@ -51,22 +54,27 @@ impl Cleaner {
         self.is_full = true;
     }
 
-    /// Whether a round would find something, as far as is known.
-    fn is_time(&self) -> bool {
+    /// Whether a round up to the event `end` has to make room.
+    fn needs_room(&self, end: i64) -> bool {
         // Where nothing was written since the last round, another one lets nothing go.
-        let is_new = self.written > 0 || self.left == 0;
-        self.written >= self.left / 2 + ROUND_LEAST || (self.is_full && is_new)
+        self.is_full && self.round.is_none() && (end > self.seen || self.left == 0)
     }
 
-    /// The round that is under way, or begins now that it is time.
-    fn round(&mut self, db: &Connection) -> Result<Option<&mut Round>, JournalError> {
-        if self.round.is_none() && self.is_time() {
-            let mut query = db.prepare_cached("select max(id) from events")?;
-            let end: Option<i64> = query.query_row([], |row| row.get(0))?;
-            self.round = end.map(|end| Round { at: 0, end, left: 0, damage: Vec::new() });
-            (self.written, self.is_full) = (0, false);
+    /// The round that is under way, or begins now that it would find something, as far as is known.
+    fn round(&mut self, end: i64) -> Option<&mut Round> {
+        let written = u64::try_from(end - self.seen).unwrap_or(0);
+        if self.round.is_none() && (written >= self.left / 2 + ROUND_LEAST || self.needs_room(end)) {
+            self.round = Some(Round { at: 0, end, left: 0, damage: Vec::new() });
+            (self.seen, self.is_full) = (end, false);
         }
-        Ok(self.round.as_mut())
+        self.round.as_mut()
+    }
+
+    /// What it let go is there again: it begins anew.
+    fn take_back(&mut self) {
+        if let Some(round) = &mut self.round {
+            (round.at, round.left) = (0, 0);
+        }
     }
 }
 
@@ -76,28 +84,47 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when the store cannot be written.
     pub fn forget(&mut self, now: Millis) -> Result<bool, JournalError> {
-        let transaction = self.db.unchecked_transaction()?;
-        let old = forget_old(&transaction, now.saturating_sub(self.retention.age))?;
-        let names = forget_names(&transaction, now.saturating_sub(REMEMBERED))?;
+        let more = self.forget_some(now);
+        match &more {
+            Ok(_) => self.kept(),
+            Err(_) => {
+                self.take_back();
+                self.cleaner.take_back();
+            }
+        }
+        more
+    }
+
+    fn forget_some(&mut self, now: Millis) -> Result<bool, JournalError> {
+        let Journal { db, standing, settling, .. } = self;
+        let transaction = db.unchecked_transaction()?;
+        let is_behind = settling.keep_up(&transaction, standing, now)?;
+        if self.cleaner.needs_room(last_event(&transaction)?) {
+            settling.settle(&transaction, standing, now)?;
+        }
+        let old = now.saturating_sub(self.retention.age);
+        let old = forget_old(&transaction, old, settling.upto())?;
+        let names = forget_names(&transaction, standing, now.saturating_sub(REMEMBERED))?;
         let mut is_over = true;
-        if let Some(round) = self.cleaner.round(&transaction)? {
-            is_over = step(&transaction, &self.heads, round, self.retention.events)?;
+        if let Some(round) = self.cleaner.round(settling.upto()) {
+            is_over = step(&transaction, &self.heads, standing, round, self.retention.events)?;
         }
         transaction.commit()?;
         if let Some(round) = self.cleaner.round.take_if(|_| is_over) {
             self.cleaner.left = round.left;
         }
-        Ok(old || names || !is_over)
+        Ok(is_behind || old || names || !is_over)
     }
 }
 
-/// Events of before `old`, all of which are at the front.
-fn forget_old(db: &Connection, old: Millis) -> Result<bool, JournalError> {
+/// Events of before `old`, all of which are at the front, as far as they have settled.
+fn forget_old(db: &Connection, old: Millis, settled: i64) -> Result<bool, JournalError> {
     let mut query = db.prepare_cached(
-        "select max(id), count(*) from (select id, at from events order by id limit ?2) where at < ?1",
+        "select max(id), count(*) from (
+             select id, at from events where id <= ?3 order by id limit ?2) where at < ?1",
     )?;
     let (last, count): (Option<i64>, i64) =
-        query.query_row((old, AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        query.query_row((old, AT_ONCE, settled), |row| Ok((row.get(0)?, row.get(1)?)))?;
     if let Some(last) = last {
         db.prepare_cached("delete from events where id <= ?1")?.execute([last])?;
     }
@@ -105,7 +132,7 @@ fn forget_old(db: &Connection, old: Millis) -> Result<bool, JournalError> {
 }
 
 /// Names of before `old`, which were to be remembered until now.
-fn forget_names(db: &Connection, old: Millis) -> Result<bool, JournalError> {
+fn forget_names(db: &Connection, standing: &mut Standing, old: Millis) -> Result<bool, JournalError> {
     let mut query = db.prepare_cached("select id, account, name, at from names order by id limit ?1")?;
     let mut found = query.query([AT_ONCE])?;
     let (mut last, mut count) = (None, 0);
@@ -115,7 +142,7 @@ fn forget_names(db: &Connection, old: Millis) -> Result<bool, JournalError> {
             break;
         }
         (last, count) = (Some(id), count + 1);
-        match forget_name(db, row, at) {
+        match forget_name(db, standing, row, at) {
             Ok(()) => {}
             Err(JournalError::Damaged { what }) => error!(what, "damage in the journal is left as it is"),
             Err(failed) => return Err(failed),
@@ -127,19 +154,30 @@ fn forget_names(db: &Connection, old: Millis) -> Result<bool, JournalError> {
     Ok(count == AT_ONCE)
 }
 
-fn forget_name(db: &Connection, row: &Row<'_>, at: Millis) -> Result<(), JournalError> {
+fn forget_name(
+    db: &Connection,
+    standing: &mut Standing,
+    row: &Row<'_>,
+    at: Millis,
+) -> Result<(), JournalError> {
     let (account, name): (i64, String) = (row.get(1)?, row.get(2)?);
-    let place = Place { account, kind: Kind::Seen, topic: "", key: &name };
+    let place = Place::new(account, Kind::Seen, "", &name);
     // Since then it may have been given to another event.
-    if read(db, &place)?.is_some_and(|data| data.ends_with(&format!(" {at}"))) {
-        remove(db, &place)?;
+    if standing.read(db, &place)?.is_some_and(|data| data.ends_with(&format!(" {at}"))) {
+        standing.remove(place);
     }
     Ok(())
 }
 
 /// Looks at some events, and lets go of those that are beyond the count in each of their topics;
 /// whether the round is over.
-fn step(db: &Connection, heads: &Heads, round: &mut Round, kept: u64) -> Result<bool, JournalError> {
+fn step(
+    db: &Connection,
+    heads: &Heads,
+    standing: &Standing,
+    round: &mut Round,
+    kept: u64,
+) -> Result<bool, JournalError> {
     let mut query = db.prepare_cached(
         "select id, account, topics from events where id > ?1 and id <= ?2 order by id limit ?3",
     )?;
@@ -148,7 +186,7 @@ fn step(db: &Connection, heads: &Heads, round: &mut Round, kept: u64) -> Result<
     while let Some(row) = found.next()? {
         let id = row.get(0)?;
         (round.at, count) = (id, count + 1);
-        match is_kept(db, heads, row, kept) {
+        match is_kept(db, heads, standing, row, kept) {
             Ok(true) => round.left += 1,
             Ok(false) => beyond.push(id),
             Err(JournalError::Damaged { what }) => {
@@ -169,11 +207,17 @@ fn step(db: &Connection, heads: &Heads, round: &mut Round, kept: u64) -> Result<
 }
 
 /// Whether one of an event's topics is still to hold it.
-fn is_kept(db: &Connection, heads: &Heads, row: &Row<'_>, kept: u64) -> Result<bool, JournalError> {
+fn is_kept(
+    db: &Connection,
+    heads: &Heads,
+    standing: &Standing,
+    row: &Row<'_>,
+    kept: u64,
+) -> Result<bool, JournalError> {
     let (account, lines): (i64, String) = (row.get(1)?, row.get(2)?);
     let mut is_kept = false;
     for (topic, seq, _) in topics(&lines) {
-        is_kept |= heads.head(db, account, topic)?.seq.saturating_sub(seq) < kept;
+        is_kept |= heads.head(db, standing, account, topic)?.seq.saturating_sub(seq) < kept;
     }
     Ok(is_kept)
 }

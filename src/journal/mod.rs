@@ -15,6 +15,8 @@ mod accounts;
 mod bars;
 mod events;
 mod forget;
+mod layout;
+mod settle;
 mod standing;
 mod store;
 

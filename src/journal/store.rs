@@ -8,12 +8,16 @@ use thiserror::Error;
 
 use super::accounts::Heads;
 use super::forget::Cleaner;
+use super::settle::{Pace, Settling, last_event};
+use super::standing::Standing;
 use crate::market::Millis;
 
 /// The journal. One thread writes and reads through it.
 pub struct Journal {
     pub(super) db: Connection,
     pub(super) heads: Heads,
+    pub(super) standing: Standing,
+    pub(super) settling: Settling,
     pub(super) retention: Retention,
     /// Of events before this one some may be gone although fewer than `retention.events` follow: less
     /// was kept then.
@@ -131,8 +135,22 @@ impl Journal {
         };
         let held_from = held_from(&db, retention.events)?;
         db.set_prepared_statement_cache_capacity(STATEMENTS);
-        let (heads, cleaner) = (Heads::default(), Cleaner::default());
-        Ok(Journal { db, heads, retention, held_from, cleaner, epoch })
+        let mut standing = Standing::default();
+        let settling = Settling::begin(&db, &mut standing, Pace::new(pages, page))?;
+        let (heads, cleaner) = (Heads::default(), Cleaner::new(last_event(&db)?));
+        Ok(Journal { db, heads, standing, settling, retention, held_from, cleaner, epoch })
+    }
+
+    /// The transaction is on disk.
+    pub(super) fn kept(&mut self) {
+        self.standing.kept();
+        self.settling.kept();
+    }
+
+    /// The transaction is not: what stands is as it was before it.
+    pub(super) fn take_back(&mut self) {
+        self.standing.take_back();
+        self.settling.take_back();
     }
 
     /// Names the numbers that it gives out; the same after a restart.
@@ -188,21 +206,25 @@ pub(super) const fn is_other_kind(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn meta(db: &Connection, key: &str) -> Result<Option<String>, JournalError> {
+pub(super) fn meta(db: &Connection, key: &str) -> Result<Option<String>, JournalError> {
     Ok(db.query_row("select value from meta where key = ?1", [key], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn set_meta(db: &Connection, key: &str, value: &str) -> Result<(), JournalError> {
+    db.prepare_cached("insert or replace into meta values (?1, ?2)")?.execute((key, value))?;
+    Ok(())
 }
 
 /// Writes down how much is kept, and returns from where on that has been so.
 fn held_from(db: &Connection, events: u64) -> Result<i64, JournalError> {
     let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
     let before = number(meta(db, "events")?);
-    let put = "insert or replace into meta values (?1, ?2)";
     if before.is_some_and(|before| before < events) {
         let last: Option<i64> = db.query_row("select max(id) from events", [], |row| row.get(0))?;
-        db.execute(put, ("held_from", (last.unwrap_or(0) + 1).to_string()))?;
+        set_meta(db, "held_from", &(last.unwrap_or(0) + 1).to_string())?;
     }
     if before != Some(events) {
-        db.execute(put, ("events", events.to_string()))?;
+        set_meta(db, "events", &events.to_string())?;
     }
     let held_from = number(meta(db, "held_from")?).unwrap_or(0);
     Ok(i64::try_from(held_from).unwrap_or(i64::MAX))
@@ -218,7 +240,7 @@ pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
     hasher.finalize()
 }
 
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Bytes of a page: what an event rewrites of its user's. Smaller than usual, so that less goes to the
 /// disk (`benches/journal.rs` prints how much), while a row of the usual size still fits twice.
@@ -238,16 +260,16 @@ const CACHE_KIB: i64 = 8 << 10;
 const STATEMENTS: usize = 32;
 
 /// Events lie in the order in which they came, whoever's they are, and each names the one before it
-/// in each of its topics: putting one down touches the last page and the page of its user, and no
-/// index. Identifiers are never given out twice, so that no event is taken for one that is gone.
+/// in each of its topics: putting one down touches the last page and no index. Identifiers are never given
+/// out twice, so that no event is taken for one that is gone.
 const TABLES: &str = "
 begin;
 create table if not exists meta (key text primary key, value text not null) without rowid;
 create table if not exists accounts (id integer primary key, user text not null unique);
 create table if not exists events (
-    id integer primary key autoincrement, account integer not null, at integer not null,
-    user_seq integer not null, topics text not null, event text not null, data text not null,
-    sum integer not null);
+    id integer primary key autoincrement, account integer not null, sum integer not null,
+    at integer not null, user_seq integer not null, topics text not null, event text not null,
+    data text not null, change text, name text);
 create table if not exists standing (
     account integer not null, kind integer not null, topic text not null, key text not null,
     data text not null, sum integer not null, primary key (account, kind, topic, key)) without rowid;

@@ -134,7 +134,7 @@ fn one_user_s_damage_refuses_that_user_alone() {
     assert_eq!(post(address, &publisher, &first).unwrap()["seqs"], json!([1, 1]));
     drop(server);
     let db = rusqlite::Connection::open(data.join("journal.sqlite")).unwrap();
-    db.execute_batch("update standing set data = '7 7 7' where kind = 0 and account = 1").unwrap();
+    db.execute_batch("update events set topics = '7 7 trades' where account = 1").unwrap();
     drop(db);
     let (_server, address) = serve(data.to_str().unwrap(), &config);
     let mut grid = json!({"type": "order.created", "userId": "user2", "data": {"orderId": "1"}});
@@ -145,7 +145,7 @@ fn one_user_s_damage_refuses_that_user_alone() {
     let refused = &answer["rejected"][0];
     assert_eq!((&refused["index"], &refused["code"]), (&json!(1), &json!("NOT_DURABLE")));
     let message = refused["message"].as_str().unwrap();
-    assert!(message.contains("damaged: the numbers of trades of account 1"), "{message}");
+    assert!(message.contains("damaged: the numbers of account 1"), "{message}");
     assert_eq!(resume(address, 2), [(1, 1), (2, 2), (3, 3)]);
 }
 
