@@ -34,10 +34,13 @@ impl<'a> Fields<'a> {
 
     /// The same fields, to be asked for many of them.
     pub fn by_name(&self) -> ByName<'_, 'a> {
+        if self.fields.len() <= FEW {
+            return ByName::Few(self);
+        }
         let mut sorted: Vec<_> = self.iter().collect();
         // Of several of one name the last stays last.
         sorted.sort_by_key(|(name, _)| *name);
-        ByName { sorted }
+        ByName::Sorted(sorted)
     }
 
     /// The text of a field; `None` where there is none, or it is null.
@@ -53,18 +56,29 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Fields in the order of their names, where one is found without a look at all of them.
+/// Fields of which one is found without a look at all of them, however many there are.
 #[derive(Debug)]
-pub struct ByName<'f, 'a> {
-    sorted: Vec<(&'f str, &'a str)>,
+pub enum ByName<'f, 'a> {
+    /// So few that looking at them is quicker than sorting them.
+    Few(&'f Fields<'a>),
+    /// In the order of their names.
+    Sorted(Vec<(&'f str, &'a str)>),
 }
+
+/// Fields up to which nothing is sorted.
+const FEW: usize = 24;
 
 impl<'a> ByName<'_, 'a> {
     /// As [`Fields::written`].
     pub fn written(&self, name: &str) -> Option<&'a str> {
-        let behind = self.sorted.partition_point(|(known, _)| *known <= name);
-        let (known, value) = self.sorted.get(behind.checked_sub(1)?)?;
-        (*known == name).then_some(*value)
+        match self {
+            ByName::Few(fields) => fields.written(name),
+            ByName::Sorted(sorted) => {
+                let behind = sorted.partition_point(|(known, _)| *known <= name);
+                let (known, value) = sorted.get(behind.checked_sub(1)?)?;
+                (*known == name).then_some(*value)
+            }
+        }
     }
 }
 

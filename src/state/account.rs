@@ -64,8 +64,7 @@ pub fn merged(old: Option<&str>, new: &str) -> String {
     let added = new.iter().filter(|(name, _)| known.written(name).is_none());
     for (name, value) in kept.chain(added) {
         out.push(if out.is_empty() { '{' } else { ',' });
-        // A name is text: it can always be written.
-        out.push_str(&serde_json::to_string(name).unwrap_or_default());
+        write_name(name, &mut out);
         out.push(':');
         out.push_str(value);
     }
@@ -74,6 +73,15 @@ pub fn merged(old: Option<&str>, new: &str) -> String {
     }
     out.push('}');
     out
+}
+
+fn write_name(name: &str, out: &mut String) {
+    if name.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        // A name is text: it can always be written.
+        out.push_str(&serde_json::to_string(name).unwrap_or_default());
+    } else {
+        out.extend(["\"", name, "\""]);
+    }
 }
 
 /// The first of these fields that names something.
