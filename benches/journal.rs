@@ -1,11 +1,11 @@
 //! Putting private events on disk, in groups as they are acknowledged, and reading a user's back. A
 //! regression here lets publishers wait longer for each 2xx, or wears the disk out.
 //!
-//! `journal` is what the engine uses: SQLite, events in the order in which they came, a user's standing
-//! rows side by side. Beside it stand SQLite with a table for each thing keyed by user (`by_user`),
+//! `journal` is what the engine uses: SQLite, events in the order in which they came, and what stands about
+//! users behind them. Beside it stand SQLite with a table for each thing keyed by user (`by_user`),
 //! redb and fjall, all doing the same: an event, where its topic stands, what is open of it. All of
 //! them are on disk when a group returns. [`say_bytes`] prints what each writes to the disk for an
-//! event, which criterion does not show.
+//! event, and how long it takes to open what is there, which criterion does not show.
 
 #![allow(clippy::print_stdout, reason = "bytes are said, because criterion shows none")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on stops here")]

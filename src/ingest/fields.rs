@@ -56,7 +56,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Fields of which one is found without a look at all of them, however many there are.
+/// Fields of which one is found quickly, however many there are.
 #[derive(Debug)]
 pub enum ByName<'f, 'a> {
     /// So few that looking at them is quicker than sorting them.

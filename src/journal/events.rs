@@ -31,7 +31,7 @@ pub struct Entry {
 }
 
 /// What became of an [`Entry`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Its number in each of its topics.
     pub seqs: Vec<u64>,
@@ -77,36 +77,59 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]: nothing of them is recorded, and no number was used.
     pub fn record(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Taken>, JournalError> {
-        let taken = self.record_all(now, entries);
-        match &taken {
-            Ok(_) => self.kept(),
-            Err(failed) => {
-                self.take_back();
+        let mut damage: Vec<_> = entries.iter().map(|_| None).collect();
+        let mut tries = 0;
+        loop {
+            let met = damage.iter().flatten().count();
+            let failed = match self.record_all(now, entries, &mut damage) {
+                Ok(recorded) => {
+                    self.kept();
+                    let taken = recorded.into_iter().zip(damage);
+                    return Ok(taken.map(|(recorded, damage)| damage.map_or(Ok(recorded), Err)).collect());
+                }
+                Err(failed) => failed,
+            };
+            self.take_back();
+            self.heads.forget(entries.iter().map(|entry| &*entry.user));
+            // A transaction that met a page that is damaged cannot be kept. Without whom it was met for, or
+            // what belongs on it, another one can.
+            let is_less = damage.iter().flatten().count() > met || self.standing.is_broken();
+            tries += 1;
+            if !(is_less && matches!(failed, JournalError::Damaged { .. }) && tries < MOST_TRIES) {
                 if matches!(failed, JournalError::Full) {
                     self.cleaner.full();
                 }
-                self.heads.forget(entries.iter().map(|entry| &*entry.user));
+                return Err(failed);
             }
         }
-        taken
     }
 
-    fn record_all(&mut self, now: Millis, entries: &[Entry]) -> Result<Vec<Taken>, JournalError> {
+    /// Records all in one transaction but those that need what is damaged, each of which has its `damage`.
+    fn record_all(
+        &mut self,
+        now: Millis,
+        entries: &[Entry],
+        damage: &mut [Option<JournalError>],
+    ) -> Result<Vec<Recorded>, JournalError> {
         let transaction = self.db.unchecked_transaction()?;
-        let mut taken = Vec::with_capacity(entries.len());
-        for entry in entries {
-            taken.push(match Needed::of(entry, &mut self.heads, &transaction, &self.standing, now) {
-                Ok(found) => {
-                    let account = self.heads.open(&transaction, &self.standing, &entry.user)?;
-                    Ok(write(&transaction, &mut self.standing, account, now, entry, found)?)
+        let mut recorded = Vec::with_capacity(entries.len());
+        for (entry, damage) in entries.iter().zip(damage) {
+            if damage.is_none() {
+                match Needed::of(entry, &mut self.heads, &transaction, &self.standing, now) {
+                    Ok(found) => {
+                        let account = self.heads.open(&transaction, &self.standing, &entry.user)?;
+                        recorded.push(write(&transaction, &mut self.standing, account, now, entry, found)?);
+                        continue;
+                    }
+                    Err(met @ JournalError::Damaged { .. }) => *damage = Some(met),
+                    Err(failed) => return Err(failed),
                 }
-                Err(damaged @ JournalError::Damaged { .. }) => Err(damaged),
-                Err(failed) => return Err(failed),
-            });
+            }
+            recorded.push(Recorded::default());
         }
         self.settling.keep_pace(&transaction, &mut self.standing, now, entries.len())?;
         transaction.commit()?;
-        Ok(taken)
+        Ok(recorded)
     }
 
     /// Where a topic of a user stands: its last number, and the user's.
@@ -272,6 +295,9 @@ fn seen(
 
 /// How long an `eventId` is remembered.
 pub(super) const REMEMBERED: Millis = 3_600_000;
+
+/// How often a group is tried again without what is damaged: a damaged page holds no more rows.
+const MOST_TRIES: usize = 64;
 
 /// Bytes of data that are read at one time of what a client missed. A thousand usual events are a tenth of it.
 const MOST_MISSED: usize = 4 << 20;

@@ -5,7 +5,7 @@
 //! begins when half as much has been written as the last round left. So an event is looked at three
 //! times at most on the average, and the store holds at most half as much again as is to be kept. A
 //! store that is full writes nothing: there the next round begins at once. Only events that have
-//! [settled](super::settle) go.
+//! [settled](super::settle) go, and a store that is full settles first.
 //!
 //! What is damaged is left where it is and named, and the rest goes all the same.
 
@@ -15,7 +15,6 @@ use tracing::error;
 use super::accounts::Heads;
 use super::events::REMEMBERED;
 use super::layout::topics;
-use super::settle::last_event;
 use super::standing::{Kind, Place, Standing};
 use super::{Journal, JournalError};
 use crate::market::Millis;
@@ -54,16 +53,13 @@ impl Cleaner {
         self.is_full = true;
     }
 
-    /// Whether a round up to the event `end` has to make room.
-    fn needs_room(&self, end: i64) -> bool {
-        // Where nothing was written since the last round, another one lets nothing go.
-        self.is_full && self.round.is_none() && (end > self.seen || self.left == 0)
-    }
-
-    /// The round that is under way, or begins now that it would find something, as far as is known.
+    /// The round that is under way, or begins now that it would find something, as far as is known, among
+    /// the events up to `end`.
     fn round(&mut self, end: i64) -> Option<&mut Round> {
         let written = u64::try_from(end - self.seen).unwrap_or(0);
-        if self.round.is_none() && (written >= self.left / 2 + ROUND_LEAST || self.needs_room(end)) {
+        // Where nothing was written since the last round, another one lets nothing go.
+        let needs_room = self.is_full && (written > 0 || self.left == 0);
+        if self.round.is_none() && (written >= self.left / 2 + ROUND_LEAST || needs_room) {
             self.round = Some(Round { at: 0, end, left: 0, damage: Vec::new() });
             (self.seen, self.is_full) = (end, false);
         }
@@ -84,36 +80,56 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when the store cannot be written.
     pub fn forget(&mut self, now: Millis) -> Result<bool, JournalError> {
-        let more = self.forget_some(now);
-        match &more {
+        let mut settled = self.settle(now);
+        match &settled {
+            Ok(_) => self.kept(),
+            Err(_) => {
+                self.take_back();
+                if self.standing.is_broken() {
+                    settled = Ok(true);
+                }
+            }
+        }
+        // A full store lets go of what has settled; where that cannot go on, of what has settled so far.
+        let waits = self.cleaner.is_full && matches!(settled, Ok(true));
+        let gone = self.let_go(now, !waits);
+        match &gone {
             Ok(_) => self.kept(),
             Err(_) => {
                 self.take_back();
                 self.cleaner.take_back();
             }
         }
-        more
+        Ok(settled? | gone?)
     }
 
-    fn forget_some(&mut self, now: Millis) -> Result<bool, JournalError> {
-        let Journal { db, standing, settling, .. } = self;
+    fn settle(&mut self, now: Millis) -> Result<bool, JournalError> {
+        let transaction = self.db.unchecked_transaction()?;
+        let is_full = self.cleaner.is_full;
+        let more = self.settling.keep_up(&transaction, &mut self.standing, now, is_full)?;
+        transaction.commit()?;
+        Ok(more)
+    }
+
+    fn let_go(&mut self, now: Millis, may_begin: bool) -> Result<bool, JournalError> {
+        let Journal { db, standing, settling, cleaner, .. } = self;
         let transaction = db.unchecked_transaction()?;
-        let is_behind = settling.keep_up(&transaction, standing, now)?;
-        if self.cleaner.needs_room(last_event(&transaction)?) {
-            settling.settle(&transaction, standing, now)?;
-        }
-        let old = now.saturating_sub(self.retention.age);
-        let old = forget_old(&transaction, old, settling.upto())?;
-        let names = forget_names(&transaction, standing, now.saturating_sub(REMEMBERED))?;
+        let old = forget_old(&transaction, now.saturating_sub(self.retention.age), settling.upto())?;
+        let mut forgotten = settling.forgotten;
+        let names = standing.bytes() <= settling.pace.bytes
+            && forget_names(&transaction, standing, &mut forgotten, now.saturating_sub(REMEMBERED))?;
         let mut is_over = true;
-        if let Some(round) = self.cleaner.round(settling.upto()) {
+        if (may_begin || cleaner.round.is_some())
+            && let Some(round) = cleaner.round(settling.upto())
+        {
             is_over = step(&transaction, &self.heads, standing, round, self.retention.events)?;
         }
         transaction.commit()?;
-        if let Some(round) = self.cleaner.round.take_if(|_| is_over) {
-            self.cleaner.left = round.left;
+        settling.forgotten = forgotten;
+        if let Some(round) = cleaner.round.take_if(|_| is_over) {
+            cleaner.left = round.left;
         }
-        Ok(is_behind || old || names || !is_over)
+        Ok(old || names || !is_over)
     }
 }
 
@@ -131,25 +147,29 @@ fn forget_old(db: &Connection, old: Millis, settled: i64) -> Result<bool, Journa
     Ok(count == AT_ONCE)
 }
 
-/// Names of before `old`, which were to be remembered until now.
-fn forget_names(db: &Connection, standing: &mut Standing, old: Millis) -> Result<bool, JournalError> {
-    let mut query = db.prepare_cached("select id, account, name, at from names order by id limit ?1")?;
-    let mut found = query.query([AT_ONCE])?;
-    let (mut last, mut count) = (None, 0);
+/// Names of before `old`, which were to be remembered until now, and after `last`. They stay until it has settled
+/// that nothing stands about them, and are found again by a process that ends before.
+fn forget_names(
+    db: &Connection,
+    standing: &mut Standing,
+    last: &mut i64,
+    old: Millis,
+) -> Result<bool, JournalError> {
+    let mut query =
+        db.prepare_cached("select id, account, name, at from names where id > ?1 order by id limit ?2")?;
+    let mut found = query.query((*last, AT_ONCE))?;
+    let mut count = 0;
     while let Some(row) = found.next()? {
         let (id, at): (i64, Millis) = (row.get(0)?, row.get(3)?);
         if at > old {
             break;
         }
-        (last, count) = (Some(id), count + 1);
+        (*last, count) = (id, count + 1);
         match forget_name(db, standing, row, at) {
             Ok(()) => {}
             Err(JournalError::Damaged { what }) => error!(what, "damage in the journal is left as it is"),
             Err(failed) => return Err(failed),
         }
-    }
-    if let Some(last) = last {
-        db.prepare_cached("delete from names where id <= ?1")?.execute([last])?;
     }
     Ok(count == AT_ONCE)
 }

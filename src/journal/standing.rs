@@ -11,6 +11,7 @@ use std::ops::Bound;
 
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension};
+use tracing::error;
 
 use super::JournalError;
 use super::store::{checksum, is_other_kind};
@@ -44,6 +45,8 @@ pub(super) struct Standing {
     bytes: usize,
     /// What the transaction under way changed of it, and from what.
     undo: Vec<(Place<'static>, Option<Becomes>)>,
+    /// Where the table could not be written, because it is damaged there.
+    broken: Option<Place<'static>>,
 }
 
 type Becomes = Option<Box<str>>;
@@ -137,26 +140,49 @@ impl Standing {
         self.bytes
     }
 
-    /// Writes the next `rows` after `place` into the table; the last of them, or `None` at the end of all.
+    /// The last of them in the order of the table.
+    pub(super) fn last_behind(&self) -> Option<Place<'static>> {
+        self.behind.last_key_value().map(|(place, _)| place.clone())
+    }
+
+    /// Writes some `rows` into the table, those after `at` and up to `last`; where it left off, or `None` when
+    /// it wrote the last.
+    ///
+    /// # Errors
+    /// [`JournalError`]. A row that finds the table damaged is let go of the next time, and the damage is what
+    /// is found there.
     pub(super) fn settle(
         &mut self,
         db: &Connection,
-        place: Option<&Place<'static>>,
+        at: Option<&Place<'static>>,
+        last: &Place<'static>,
         rows: usize,
     ) -> Result<Option<Place<'static>>, JournalError> {
-        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
-        let next: Vec<_> =
-            self.behind.range((from, Bound::Unbounded)).take(rows).map(|(place, _)| place.clone()).collect();
-        let last = next.last().filter(|_| next.len() == rows).cloned();
+        if let Some(place) = self.broken.take() {
+            error!(what = %place.damaged(), "the journal is damaged where this belongs");
+            let before = self.set(place.clone(), None);
+            self.undo.push((place, before));
+        }
+        let from = at.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.behind.range((from, Bound::Included(last))).take(rows.max(1));
+        let next: Vec<_> = next.map(|(place, _)| place.clone()).collect();
+        let left_off = next.last().filter(|at| next.len() == rows && *at != last).cloned();
         for place in next {
             let Some(data) = self.set(place.clone(), None) else { continue };
-            match &data {
-                Some(data) => place.insert(db, data)?,
-                None => place.delete(db)?,
+            let written = place.write(db, data.as_deref());
+            self.undo.push((place.clone(), Some(data)));
+            if let Err(error) = written {
+                let error = JournalError::from(error);
+                self.broken = matches!(error, JournalError::Damaged { .. }).then_some(place);
+                return Err(error);
             }
-            self.undo.push((place, Some(data)));
         }
-        Ok(last)
+        Ok(left_off)
+    }
+
+    /// Whether a row found the table damaged and is let go of the next time.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
     }
 
     /// The transaction is on disk.
@@ -192,23 +218,21 @@ impl<'a> Place<'a> {
         (self.account, self.kind, &self.topic, &self.key)
     }
 
-    fn insert(&self, db: &Connection, data: &str) -> rusqlite::Result<()> {
+    /// Puts a row into the table, or takes it out.
+    fn write(&self, db: &Connection, data: Option<&str>) -> rusqlite::Result<usize> {
+        let (account, kind, topic, key) = self.parameters();
+        let Some(data) = data else {
+            let mut delete = db.prepare_cached(
+                "delete from standing where account = ?1 and kind = ?2 and topic = ?3 and key = ?4",
+            )?;
+            return delete.execute((account, kind, topic, key));
+        };
         // Not "or replace", which takes the old row out and looks for the place of the new one again.
         let mut insert = db.prepare_cached(
             "insert into standing values (?1, ?2, ?3, ?4, ?5, ?6)
              on conflict do update set data = excluded.data, sum = excluded.sum",
         )?;
-        let (account, kind, topic, key) = self.parameters();
-        insert.execute((account, kind, topic, key, data, self.sum(data)))?;
-        Ok(())
-    }
-
-    fn delete(&self, db: &Connection) -> rusqlite::Result<()> {
-        let mut delete = db.prepare_cached(
-            "delete from standing where account = ?1 and kind = ?2 and topic = ?3 and key = ?4",
-        )?;
-        delete.execute(self.parameters())?;
-        Ok(())
+        insert.execute((account, kind, topic, key, data, self.sum(data)))
     }
 
     fn sum(&self, data: &str) -> u32 {

@@ -242,8 +242,9 @@ pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
 
 const FORMAT: i64 = 3;
 
-/// Bytes of a page: what an event rewrites of its user's. Smaller than usual, so that less goes to the
-/// disk (`benches/journal.rs` prints how much), while a row of the usual size still fits twice.
+/// Bytes of a page: what a small group rewrites of the events before it, and a settling row of its
+/// neighbours. Smaller than usual, so that less goes to the disk (`benches/journal.rs` prints how much), while
+/// a row of the usual size still fits twice.
 const PAGE: i64 = 2_048;
 
 /// Pages of the log at which it is worked into the file, which makes one commit wait: 8 MiB. Longer
@@ -260,8 +261,8 @@ const CACHE_KIB: i64 = 8 << 10;
 const STATEMENTS: usize = 32;
 
 /// Events lie in the order in which they came, whoever's they are, and each names the one before it
-/// in each of its topics: putting one down touches the last page and no index. Identifiers are never given
-/// out twice, so that no event is taken for one that is gone.
+/// in each of its topics: putting one down touches the last page (that of names, too, where it has one) and no
+/// index. Identifiers are never given out twice, so that no event is taken for one that is gone.
 const TABLES: &str = "
 begin;
 create table if not exists meta (key text primary key, value text not null) without rowid;

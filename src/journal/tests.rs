@@ -33,9 +33,15 @@ fn record(journal: &mut Journal, now: Millis, entries: &[Entry]) -> Vec<Recorded
 }
 
 /// Brings all that stands into its table.
-fn settle(journal: &mut Journal) {
-    journal.settling.settle(&journal.db, &mut journal.standing, 0).unwrap();
-    journal.kept();
+pub(super) fn settle(journal: &mut Journal) {
+    let mut more = true;
+    while more {
+        let transaction = journal.db.unchecked_transaction().unwrap();
+        let settled = journal.settling.keep_up(&transaction, &mut journal.standing, 0, true);
+        transaction.commit().unwrap();
+        more = settled.unwrap();
+        journal.kept();
+    }
 }
 
 fn open(folder: &Path, retention: Retention) -> Result<Journal, JournalError> {

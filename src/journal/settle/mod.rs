@@ -3,7 +3,7 @@
 //! written together. When a round ends, all that the events before its beginning changed is in the table;
 //! a start goes through the events after them once more.
 //!
-//! Going through an event twice changes nothing: fields are overwritten by the same later ones, and what
+//! Going through an event twice leaves the same: fields are overwritten by the same later ones, and what
 //! was removed is removed again.
 
 #[cfg(test)]
@@ -16,7 +16,7 @@ use super::JournalError;
 use super::accounts::Head;
 use super::layout::{COLUMNS, Found, topics};
 use super::standing::{Kind, Place, Standing};
-use super::store::{meta, set_meta};
+use super::store::{checksum, meta, set_meta};
 use crate::market::Millis;
 use crate::state::{Change, Effect, merged};
 
@@ -24,21 +24,27 @@ use crate::state::{Change, Effect, merged};
 pub(super) struct Settling {
     /// What the events up to this one changed is in the table.
     upto: i64,
-    /// What becomes of `upto` when the transaction under way is on disk.
-    next: Option<i64>,
+    /// When the last round ended.
+    ended: Millis,
+    /// What becomes of both when the transaction under way is on disk.
+    next: Option<(i64, Millis)>,
     round: Option<Round>,
     /// What the pace asks for and was not settled yet: rows times events.
     owed: u64,
-    /// When the last round ended.
-    ended: Millis,
+    /// The names up to this one are forgotten. They go when that has settled.
+    pub(super) forgotten: i64,
     pub(super) pace: Pace,
 }
 
 struct Round {
     /// The last event before it began.
     to: i64,
+    /// What was forgotten before it began.
+    forgotten: i64,
     /// The last row that it has written.
     at: Option<Place<'static>>,
+    /// The last row that it is to write; those that come behind it wait for the next round.
+    last: Option<Place<'static>>,
 }
 
 /// How much may be behind, and how much is written at a time.
@@ -49,33 +55,37 @@ pub(super) struct Pace {
     pub(super) rows: u64,
     /// Memory that rows may take, about.
     pub(super) bytes: usize,
-    /// What the store may take, and how large one is.
+    /// Pages that the store may take, and bytes of one.
     pages: i64,
-    page: i64,
+    page: usize,
 }
 
 impl Pace {
     /// For a store that takes `pages` of `page` bytes at most.
     pub(super) fn new(pages: i64, page: i64) -> Pace {
-        let bytes = MOST_BEHIND.min(usize::try_from(pages.saturating_mul(page) / 16).unwrap_or(0));
-        Pace { events: EVENTS, rows: ROWS, bytes, pages, page }
+        let (pages, page) = (pages.min(MOST_PAGES), usize::try_from(page).unwrap_or(0));
+        let bytes = usize::try_from(pages).unwrap_or(0).saturating_mul(page) / 32;
+        Pace { events: EVENTS, rows: ROWS, bytes: bytes.min(MOST_BEHIND), pages, page }
     }
 
-    /// Bytes that the store can still take.
-    fn room(&self, db: &Connection) -> Result<usize, JournalError> {
+    /// Whether the store has room for what is behind: without it, it could not even let something go. A row
+    /// that is new may take a page of its own.
+    fn has_room(&self, db: &Connection, standing: &Standing) -> Result<bool, JournalError> {
         let ask = |pragma: &str| db.prepare_cached(pragma)?.query_row([], |row| row.get::<_, i64>(0));
         let free = self.pages - ask("pragma page_count")? + ask("pragma freelist_count")?;
-        Ok(usize::try_from(free.saturating_mul(self.page)).unwrap_or(0))
+        let needed = standing.rows() + standing.bytes() / self.page.max(1);
+        Ok(usize::try_from(free).unwrap_or(0) >= needed)
     }
 }
 
 impl Settling {
-    /// What the events up to this one changed is in the table once the transaction under way is on disk.
+    /// What the events up to this one changed is in the table.
     pub(super) fn upto(&self) -> i64 {
-        self.next.unwrap_or(self.upto)
+        self.upto
     }
 
-    /// `events` more were recorded: settles what is due.
+    /// `events` more were recorded: settles what is due, so that a round takes about [`Pace::events`] and not
+    /// much more than twice as many, and what is behind does not grow beyond [`Pace::bytes`].
     pub(super) fn keep_pace(
         &mut self,
         db: &Connection,
@@ -85,40 +95,44 @@ impl Settling {
     ) -> Result<(), JournalError> {
         self.owed += standing.rows() as u64 * events as u64;
         let due = self.owed / self.pace.events;
-        if due >= self.pace.rows {
+        if due >= self.pace.rows.min(standing.rows() as u64).max(1) {
             self.owed -= due * self.pace.events;
             self.step(db, standing, now, usize::try_from(due).unwrap_or(usize::MAX))?;
         }
-        while standing.bytes() > self.pace.bytes {
-            self.step(db, standing, now, AT_ONCE)?;
+        let is_late = match &self.round {
+            // New rows may come before it all the time.
+            Some(round) => (last_event(db)? - round.to).unsigned_abs() > 2 * self.pace.events,
+            None => false,
+        };
+        if is_late || standing.bytes() > self.pace.bytes {
+            // More than so many events may change.
+            self.step(db, standing, now, AT_ONCE.max(8 * events))?;
         }
-        // What is behind finds its room, or a full store could not even let something go.
-        if self.pace.room(db)? < 2 * standing.bytes() { Err(JournalError::Full) } else { Ok(()) }
+        if self.pace.has_room(db, standing)? { Ok(()) } else { Err(JournalError::Full) }
     }
 
-    /// Settles some of what is behind although little was recorded lately; whether there is more of it.
+    /// Settles some of what is behind where little was recorded lately, or it `is_urgent`; whether there is
+    /// more of it to be settled now.
     pub(super) fn keep_up(
         &mut self,
         db: &Connection,
         standing: &mut Standing,
         now: Millis,
+        is_urgent: bool,
     ) -> Result<bool, JournalError> {
-        if now.saturating_sub(self.ended) < LONGEST || self.upto == last_event(db)? {
+        let is_urgent = is_urgent || standing.bytes() > self.pace.bytes / 2;
+        let is_late = now.saturating_sub(self.ended) >= LONGEST;
+        if !(is_urgent || is_late) || self.is_all(db, standing)? {
             return Ok(false);
         }
         self.step(db, standing, now, AT_ONCE)?;
-        Ok(self.round.is_some())
+        Ok(self.round.is_some() || (is_urgent && !self.is_all(db, standing)?))
     }
 
-    /// Settles everything.
-    pub(super) fn settle(
-        &mut self,
-        db: &Connection,
-        standing: &mut Standing,
-        now: Millis,
-    ) -> Result<(), JournalError> {
-        self.round = None;
-        self.step(db, standing, now, usize::MAX)
+    /// Whether nothing is behind.
+    fn is_all(&self, db: &Connection, standing: &Standing) -> Result<bool, JournalError> {
+        let upto = self.next.map_or(self.upto, |(upto, _)| upto);
+        Ok(standing.rows() == 0 && upto == last_event(db)?)
     }
 
     fn step(
@@ -130,21 +144,29 @@ impl Settling {
     ) -> Result<(), JournalError> {
         let mut round = match self.round.take() {
             Some(round) => round,
-            None => Round { to: last_event(db)?, at: None },
+            None => Round {
+                to: last_event(db)?,
+                forgotten: self.forgotten,
+                at: None,
+                last: standing.last_behind(),
+            },
         };
-        round.at = standing.settle(db, round.at.as_ref(), rows)?;
+        if let Some(last) = &round.last {
+            round.at = standing.settle(db, round.at.as_ref(), last, rows)?;
+        }
         if round.at.is_some() {
             self.round = Some(round);
-        } else {
-            set_meta(db, SETTLED, &round.to.to_string())?;
-            (self.next, self.ended) = (Some(round.to), now);
+            return Ok(());
         }
+        set_meta(db, SETTLED, &mark(round.to))?;
+        db.prepare_cached("delete from names where id <= ?1")?.execute([round.forgotten])?;
+        self.next = Some((round.to, now));
         Ok(())
     }
 
     /// The transaction is on disk.
     pub(super) fn kept(&mut self) {
-        self.upto = self.next.take().unwrap_or(self.upto);
+        (self.upto, self.ended) = self.next.take().unwrap_or((self.upto, self.ended));
     }
 
     /// The transaction is not: what it settled is behind again, and the round begins anew.
@@ -158,21 +180,26 @@ impl Settling {
         standing: &mut Standing,
         pace: Pace,
     ) -> Result<Settling, JournalError> {
-        let upto = meta(db, SETTLED)?.and_then(|number| number.parse().ok()).unwrap_or(0);
-        let oldest_name = "select at from names order by id limit 1";
-        let oldest_name = db.query_row(oldest_name, [], |row| row.get(0)).optional()?;
+        let upto = match meta(db, SETTLED)? {
+            Some(text) => {
+                let upto = text.split(' ').next().and_then(|number| number.parse().ok());
+                upto.filter(|upto| mark(*upto) == text)
+                    .ok_or_else(|| lost("how far users' numbers settled"))?
+            }
+            None => 0,
+        };
         let mut query = db.prepare(&format!("select {COLUMNS} from events where id > ?1 order by id"))?;
         let mut found = query.query([upto])?;
         let mut id = upto;
         while let Some(row) = found.next()? {
             id += 1;
             match Found::of(row) {
-                Ok(event) if event.id == id => again(db, standing, &event, oldest_name)?,
-                Ok(_) => return Err(lost(id)),
+                Ok(event) if event.id == id => again(db, standing, &event)?,
+                Ok(_) => return Err(lost_event(id)),
                 Err(JournalError::Damaged { what }) => {
                     // Numbers are never given out twice: its user gets no more of them.
                     let account = Found::account(row).filter(|(at, _)| *at == id);
-                    let (_, account) = account.ok_or_else(|| lost(id))?;
+                    let (_, account) = account.ok_or_else(|| lost_event(id))?;
                     error!(what, account, "damage in the journal: its user's numbers are not known any more");
                     standing.put(Place::new(account, Kind::Head, "", ""), "unknown".to_owned());
                 }
@@ -180,20 +207,15 @@ impl Settling {
             }
             standing.kept();
         }
-        if id < last_event(db)? {
-            return Err(lost(id + 1));
+        if id != last_event(db)? {
+            return Err(lost_event(id + 1));
         }
-        Ok(Settling { upto, next: None, round: None, owed: 0, ended: 0, pace })
+        Ok(Settling { upto, ended: 0, next: None, round: None, owed: 0, forgotten: 0, pace })
     }
 }
 
 /// What an event changes, once more.
-fn again(
-    db: &Connection,
-    standing: &mut Standing,
-    event: &Found,
-    oldest_name: Option<Millis>,
-) -> Result<(), JournalError> {
+fn again(db: &Connection, standing: &mut Standing, event: &Found) -> Result<(), JournalError> {
     let (account, row) = (event.account, &event.row);
     for (topic, seq, _) in topics(&event.topics) {
         let head = Head { seq, user_seq: row.user_seq, last: event.id };
@@ -210,16 +232,25 @@ fn again(
             },
         }
     }
-    // A name whose hour is over was forgotten, and those before it.
-    if let (Some(name), true) = (&event.name, oldest_name.is_some_and(|oldest| oldest <= row.at)) {
+    // A name is forgotten for good no sooner than its event has settled.
+    if let Some(name) = &event.name {
         let seq = topics(&event.topics).next().map_or(0, |(_, seq, _)| seq);
         standing.put(Place::new(account, Kind::Seen, "", name), format!("{seq} {}", row.at));
     }
     Ok(())
 }
 
-fn lost(event: i64) -> JournalError {
-    JournalError::Damaged { what: format!("event {event} of all is lost, and with it whose it was") }
+/// The mark as the store holds it, with its checksum.
+fn mark(upto: i64) -> String {
+    format!("{upto} {}", checksum(&[SETTLED.as_bytes(), &upto.to_le_bytes()]))
+}
+
+fn lost_event(event: i64) -> JournalError {
+    lost(&format!("event {event} of all, and whose it was,"))
+}
+
+fn lost(what: &str) -> JournalError {
+    JournalError::Damaged { what: format!("{what} is lost") }
 }
 
 /// The last event that was ever recorded.
@@ -229,8 +260,8 @@ pub(super) fn last_event(db: &Connection) -> Result<i64, JournalError> {
 }
 
 /// Events that a round takes. Of 100,000 busy users that is more than one each, and some share a page that is
-/// written once in it. More would write less, and let a start after a kill take longer: it goes through as many
-/// as twice this in two to three seconds.
+/// written once in it. More would write less, and let a start take longer: it goes through as many as twice this
+/// in two to three seconds.
 const EVENTS: u64 = 1 << 17;
 
 /// Rows that are worth a step: neighbours in some pages.
@@ -238,6 +269,9 @@ const ROWS: u64 = 64;
 
 /// Memory that what is behind takes at most, about, however large the store may become.
 const MOST_BEHIND: usize = 64 << 20;
+
+/// More than this SQLite does not count: it is 8 TiB.
+const MOST_PAGES: i64 = 0xffff_fffe;
 
 /// What the store calls [`Settling::upto`].
 const SETTLED: &str = "settled";

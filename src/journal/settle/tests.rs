@@ -6,6 +6,8 @@ use fastrand::Rng;
 use rusqlite::Connection;
 
 use super::*;
+use crate::journal::accounts::Heads;
+use crate::journal::tests::settle;
 use crate::journal::{Entry, Journal, Missed, Retention};
 use crate::market::Millis;
 
@@ -109,48 +111,108 @@ fn hurry(journal: &mut Journal, rng: &mut Rng) {
     journal.settling.pace.bytes = [1 << 20, 2_000][rng.usize(..2)];
 }
 
+/// Lets transactions that write fail when they commit, as long as there is something in `failing`.
+const FAILING: &str = "
+    create table if not exists failing (id integer primary key);
+    create table if not exists missing (id integer primary key);
+    create table if not exists needing (id integer references missing (id) deferrable initially deferred);
+    create trigger if not exists one after insert on events when exists (select * from failing)
+        begin insert into needing values (1); end;
+    create trigger if not exists two after update on standing when exists (select * from failing)
+        begin insert into needing values (1); end;
+    create trigger if not exists three after delete on events when exists (select * from failing)
+        begin insert into needing values (1); end;
+    pragma foreign_keys = on;";
+
+/// What is wrong while something is done.
+#[derive(Clone, Copy, PartialEq)]
+enum Wrong {
+    Nothing,
+    /// No room for what is behind.
+    NoRoom,
+    /// No room for one page more.
+    NoPage,
+    /// What was written does not come to the disk.
+    NoCommit,
+}
+
+/// Does something while something is wrong.
+fn while_wrong<T>(journal: &mut Journal, wrong: Wrong, work: impl FnOnce(&mut Journal) -> T) -> T {
+    let pages = journal.settling.pace.pages;
+    match wrong {
+        Wrong::Nothing => {}
+        Wrong::NoRoom => journal.settling.pace.pages = 0,
+        Wrong::NoPage => journal.db.pragma_update(None, "max_page_count", 1).unwrap(),
+        Wrong::NoCommit => journal.db.execute_batch("insert into failing values (1)").unwrap(),
+    }
+    let done = work(journal);
+    journal.settling.pace.pages = pages;
+    journal.db.pragma_update(None, "max_page_count", pages).unwrap();
+    journal.db.execute_batch("delete from failing").unwrap();
+    done
+}
+
 #[test]
-fn it_stands_as_it_did_however_much_has_settled_and_whenever_the_process_ends() {
-    let mut failed = 0;
-    for seed in 0..40 {
+fn it_stands_as_it_did_however_much_has_settled_and_whatever_fails_and_whenever_the_process_ends() {
+    let mut failed = [0; 2];
+    for seed in 0..60 {
         let mut rng = Rng::with_seed(seed);
         let folder = tempfile::tempdir().unwrap();
-        let open = || Journal::open(folder.path(), "e", KEPT).unwrap();
-        let (mut journal, mut model, mut now) = (open(), Model::default(), 10_000_000);
-        hurry(&mut journal, &mut rng);
+        let open = |rng: &mut Rng| {
+            let mut journal = Journal::open(folder.path(), "e", KEPT).unwrap();
+            journal.db.execute_batch(FAILING).unwrap();
+            hurry(&mut journal, rng);
+            journal
+        };
+        let (mut journal, mut model, mut now) = (open(&mut rng), Model::default(), 10_000_000);
         for step in 0..120 {
             now += rng.i64(0..40);
             let what = format!("seed {seed} step {step}");
+            let wrong = [Wrong::NoRoom, Wrong::NoPage, Wrong::NoCommit];
+            let wrong = wrong.get(rng.usize(..12)).copied().unwrap_or(Wrong::Nothing);
             match rng.u8(..10) {
                 0 => {
                     drop(journal);
-                    journal = open();
-                    hurry(&mut journal, &mut rng);
+                    journal = open(&mut rng);
                 }
                 1 => {
                     now += [0, 0, LONGEST, 3_600_000][rng.usize(..4)];
-                    while journal.forget(now).unwrap() {}
+                    while_wrong(&mut journal, wrong, |journal| {
+                        let mut more = Ok(true);
+                        while let Ok(true) = more {
+                            more = journal.forget(now);
+                        }
+                        failed[0] += u32::from(more.is_err());
+                        assert!(more.is_ok() || wrong != Wrong::Nothing, "{what}");
+                    });
                 }
                 _ => {
-                    // With no room for what is behind a transaction fails, and leaves nothing.
-                    let pages = journal.settling.pace.pages;
-                    journal.settling.pace.pages = if rng.u8(..5) == 0 { 0 } else { pages };
                     let entries: Vec<_> = (0..rng.usize(1..6)).map(|_| any(&mut rng)).collect();
-                    let taken = journal.record(now, &entries);
-                    failed += u32::from(taken.is_err());
+                    let taken = while_wrong(&mut journal, wrong, |journal| journal.record(now, &entries));
+                    failed[1] += u32::from(taken.is_err());
+                    assert!(taken.is_ok() || wrong != Wrong::Nothing, "{what}");
                     for (entry, taken) in entries.iter().zip(taken.unwrap_or_default()) {
                         let taken = taken.unwrap();
                         let expect = model.record(now, entry);
                         assert_eq!((taken.seqs[0], taken.is_repeated), expect, "{what}");
                     }
-                    journal.settling.pace.pages = pages;
                 }
+            }
+            // Memory holds nothing that the store would not give.
+            if rng.bool() {
+                journal.heads = Heads::default();
             }
             model.check(&mut journal, &what);
         }
         assert!(journal.settling.upto > 0, "seed {seed}: nothing settled");
+        // When the hour of all names is over nothing is left of them.
+        while journal.forget(now + 4_000_000).unwrap() {}
+        settle(&mut journal);
+        let count = |of: &str| journal.db.query_row(of, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("select count(*) from names"), 0, "seed {seed}");
+        assert_eq!(count("select count(*) from standing where kind = 2"), 0, "seed {seed}");
     }
-    assert!(failed > 100, "{failed}");
+    assert!(failed[0] > 20 && failed[1] > 300, "{failed:?}");
 }
 
 fn order(user: &str, number: u32) -> Entry {
@@ -196,8 +258,7 @@ fn whose_event_is_damaged_before_it_settled_gets_no_more_numbers_and_is_the_only
             assert!(taken[1].is_ok(), "{damage}");
             assert!(journal.since("ann", "orders", 0).is_err(), "{damage}");
             // Nor after it has settled.
-            journal.settling.settle(&journal.db, &mut journal.standing, 0).unwrap();
-            journal.kept();
+            settle(&mut journal);
             drop(journal);
             journal = Journal::open(folder.path(), "e", KEPT).unwrap();
         }
@@ -215,7 +276,10 @@ fn an_event_that_does_not_say_whose_it_was_before_it_settled_is_named_and_nothin
         ("delete from events where id = 4", 4),
     ] {
         let error = reopened(damage).err().expect(damage).to_string();
-        assert!(error.contains(&format!("damaged: event {event} of all is lost")), "{damage}: {error}");
+        assert!(
+            error.contains(&format!("damaged: event {event} of all, and whose it was, is lost")),
+            "{damage}: {error}"
+        );
     }
 }
 
@@ -238,4 +302,66 @@ fn a_full_store_has_room_for_what_is_behind() {
         while journal.forget(0).unwrap() {}
         assert_eq!(journal.standing.rows(), 0);
     }
+}
+
+#[test]
+fn a_round_ends_however_few_rows_there_are_and_wherever_new_ones_come() {
+    for (rows, digits) in [(1, 1), (10_000, 1), (10_000, 5)] {
+        let mut journal = Journal::in_memory("e", Retention { events: 1_000, ..KEPT }).unwrap();
+        journal.settling.pace.events = 200;
+        let mut marks = vec![0];
+        for number in 0..2_000 {
+            // One row, new ones anywhere, and new ones behind all others.
+            let key = format!("{:0digits$}", number % rows);
+            let change = Some(Change { key, effect: Effect::Merge });
+            journal.record(0, &[Entry { change, ..order("ann", number) }]).unwrap();
+            let last = *marks.last().unwrap();
+            if journal.settling.upto > last {
+                marks.push(journal.settling.upto);
+            }
+            assert!(i64::from(number) - last < 5 * 200, "{rows} {digits} {marks:?}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_written_keeps_no_other_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path(), "e", KEPT).unwrap();
+    // Long enough that each user has pages of its own.
+    let long = |user: &str| {
+        let mut long: Vec<_> = (0..20).map(|number| order(user, number)).collect();
+        long.iter_mut().for_each(|one| one.data = format!(r#"{{"pad":"{}"}}"#, "x".repeat(900)).into());
+        long
+    };
+    let users = ["ann", "bob", "cat", "dan", "eve"];
+    for user in users {
+        journal.record(0, &long(user)).unwrap();
+    }
+    settle(&mut journal);
+    drop(journal);
+    let file = folder.path().join("journal.sqlite");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // A leaf of the table in which the first thing of a user in the middle lies.
+    let is_leaf = |page: &[u8]| page[0] == 10 && page.windows(6).any(|six| six == b"orders");
+    let pages: Vec<_> =
+        (0..bytes.len() / 2_048).filter(|at| is_leaf(&bytes[at * 2_048..][..2_048])).collect();
+    let broken = pages[pages.len() / 2];
+    bytes[broken * 2_048..][..200].fill(0xAA);
+    std::fs::write(&file, bytes).unwrap();
+    let mut journal = Journal::open(folder.path(), "e", KEPT).unwrap();
+    for _ in 0..60 {
+        for user in users {
+            let group = [&long(user)[..3], &[order("fay", 1)]].concat();
+            let taken = journal.record(1, &group).unwrap();
+            assert!(taken[3].is_ok(), "who has nothing there");
+            let is_refused = taken[..3].iter().any(Result::is_err);
+            assert!(!is_refused || journal.state(user, "orders").is_err());
+        }
+        while journal.forget(LONGEST * 2).unwrap() {}
+        settle(&mut journal);
+        assert_eq!(journal.standing.rows(), 0);
+    }
+    let damaged: Vec<_> = users.into_iter().filter(|user| journal.state(user, "orders").is_err()).collect();
+    assert!(matches!(damaged.len(), 1 | 2), "a page, of a user and its neighbour: {damaged:?}");
 }
