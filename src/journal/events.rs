@@ -89,17 +89,23 @@ impl Journal {
                 }
                 Err(failed) => failed,
             };
-            self.take_back();
+            let is_mended = self.take_back();
             self.heads.forget(entries.iter().map(|entry| &*entry.user));
-            // A transaction that met a page that is damaged cannot be kept. Without whom it was met for, or
-            // what belongs on it, another one can.
-            let is_less = damage.iter().flatten().count() > met || self.standing.is_broken();
+            // A transaction that met a page that is damaged cannot be kept. Without those for whom it was met
+            // another one can.
+            let is_less = damage.iter().flatten().count() > met;
             tries += 1;
-            if !(is_less && matches!(failed, JournalError::Damaged { .. }) && tries < MOST_TRIES) {
+            if !(matches!(failed, JournalError::Damaged { .. }) && (is_mended || is_less) && tries < TRIES) {
                 if matches!(failed, JournalError::Full) {
                     self.cleaner.full();
                 }
                 return Err(failed);
+            }
+            for (entry, damage) in entries.iter().zip(&mut damage).filter(|_| is_less) {
+                let needed = Needed::of(entry, &mut self.heads, &self.db, &self.standing, now);
+                if let Err(met @ JournalError::Damaged { .. }) = needed {
+                    damage.get_or_insert(met);
+                }
             }
         }
     }
@@ -296,8 +302,8 @@ fn seen(
 /// How long an `eventId` is remembered.
 pub(super) const REMEMBERED: Millis = 3_600_000;
 
-/// How often a group is tried again without what is damaged: a damaged page holds no more rows.
-const MOST_TRIES: usize = 64;
+/// How often a group is tried: once more for all whose rows are damaged, and for pages that what settles meets.
+const TRIES: usize = 16;
 
 /// Bytes of data that are read at one time of what a client missed. A thousand usual events are a tenth of it.
 const MOST_MISSED: usize = 4 << 20;

@@ -4,8 +4,8 @@
 //! is beyond its count is scattered: a round over all events lets go of it, a step at a time, and
 //! begins when half as much has been written as the last round left. So an event is looked at three
 //! times at most on the average, and the store holds at most half as much again as is to be kept. A
-//! store that is full writes nothing: there the next round begins at once. Only events that have
-//! [settled](super::settle) go, and a store that is full settles first.
+//! store that is full writes nothing: there all settles, and the next round begins when it has.
+//! Only events that have [settled](super::settle) go.
 //!
 //! What is damaged is left where it is and named, and the rest goes all the same.
 
@@ -53,6 +53,11 @@ impl Cleaner {
         self.is_full = true;
     }
 
+    /// Whether there was no room, and no round has begun since.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
     /// The round that is under way, or begins now that it would find something, as far as is known, among
     /// the events up to `end`.
     fn round(&mut self, end: i64) -> Option<&mut Round> {
@@ -81,26 +86,26 @@ impl Journal {
     /// [`JournalError`] when the store cannot be written.
     pub fn forget(&mut self, now: Millis) -> Result<bool, JournalError> {
         let mut settled = self.settle(now);
-        match &settled {
-            Ok(_) => self.kept(),
-            Err(_) => {
-                self.take_back();
-                if self.standing.is_broken() {
-                    settled = Ok(true);
-                }
-            }
+        if settled.is_ok() {
+            self.kept();
+        } else if self.take_back() {
+            settled = Ok(true);
         }
         // A full store lets go of what has settled; where that cannot go on, of what has settled so far.
         let waits = self.cleaner.is_full && matches!(settled, Ok(true));
-        let gone = self.let_go(now, !waits);
-        match &gone {
-            Ok(_) => self.kept(),
-            Err(_) => {
-                self.take_back();
-                self.cleaner.take_back();
-            }
+        let names = self.forget_names(now.saturating_sub(REMEMBERED));
+        let gone = names.and_then(|names| Ok(self.let_go(now, !waits)? || names));
+        if gone.is_err() {
+            self.cleaner.take_back();
         }
-        Ok(settled? | gone?)
+        match (settled, gone) {
+            (Ok(settled), Ok(gone)) => Ok(settled || gone),
+            (Err(failed), Ok(true)) | (Ok(true), Err(failed)) => {
+                error!(%failed, "the journal goes on with the rest");
+                Ok(true)
+            }
+            (Err(failed), _) | (_, Err(failed)) => Err(failed),
+        }
     }
 
     fn settle(&mut self, now: Millis) -> Result<bool, JournalError> {
@@ -111,21 +116,50 @@ impl Journal {
         Ok(more)
     }
 
+    /// Names of before `old`, which were to be remembered until now. They stay until it has settled that nothing
+    /// stands about them, and are found again by a process that ends before.
+    fn forget_names(&mut self, old: Millis) -> Result<bool, JournalError> {
+        let Journal { db, standing, settling, .. } = self;
+        if standing.bytes() > settling.pace.bytes {
+            return Ok(false);
+        }
+        let mut query =
+            db.prepare_cached("select id, account, name, at from names where id > ?1 order by id limit ?2")?;
+        let mut found = query.query((settling.forgotten, AT_ONCE))?;
+        let mut count = 0;
+        while let Some(row) = found.next()? {
+            let (id, at): (i64, Millis) = (row.get(0)?, row.get(3)?);
+            if at > old {
+                break;
+            }
+            (settling.forgotten, count) = (id, count + 1);
+            match forget_name(db, standing, row, at) {
+                Ok(()) => {}
+                Err(JournalError::Damaged { what }) => error!(what, "damage in the journal is left as it is"),
+                Err(failed) => return Err(failed),
+            }
+        }
+        // Nothing is written for it: it is as good as on disk.
+        standing.kept();
+        Ok(count == AT_ONCE)
+    }
+
     fn let_go(&mut self, now: Millis, may_begin: bool) -> Result<bool, JournalError> {
         let Journal { db, standing, settling, cleaner, .. } = self;
-        let transaction = db.unchecked_transaction()?;
-        let old = forget_old(&transaction, now.saturating_sub(self.retention.age), settling.upto())?;
-        let mut forgotten = settling.forgotten;
-        let names = standing.bytes() <= settling.pace.bytes
-            && forget_names(&transaction, standing, &mut forgotten, now.saturating_sub(REMEMBERED))?;
-        let mut is_over = true;
+        let (mut beyond, mut is_over) = (Vec::new(), true);
         if (may_begin || cleaner.round.is_some())
             && let Some(round) = cleaner.round(settling.upto())
         {
-            is_over = step(&transaction, &self.heads, standing, round, self.retention.events)?;
+            // Before the transaction: one that reads a page that is damaged cannot be kept.
+            is_over = step(db, &self.heads, standing, round, self.retention.events, &mut beyond)?;
         }
+        let transaction = db.unchecked_transaction()?;
+        for id in beyond {
+            transaction.prepare_cached("delete from events where id = ?1")?.execute([id])?;
+        }
+        let old = forget_old(&transaction, now.saturating_sub(self.retention.age), settling.upto())?;
+        let names = settling.let_names_go(&transaction, AT_ONCE)?;
         transaction.commit()?;
-        settling.forgotten = forgotten;
         if let Some(round) = cleaner.round.take_if(|_| is_over) {
             cleaner.left = round.left;
         }
@@ -147,33 +181,6 @@ fn forget_old(db: &Connection, old: Millis, settled: i64) -> Result<bool, Journa
     Ok(count == AT_ONCE)
 }
 
-/// Names of before `old`, which were to be remembered until now, and after `last`. They stay until it has settled
-/// that nothing stands about them, and are found again by a process that ends before.
-fn forget_names(
-    db: &Connection,
-    standing: &mut Standing,
-    last: &mut i64,
-    old: Millis,
-) -> Result<bool, JournalError> {
-    let mut query =
-        db.prepare_cached("select id, account, name, at from names where id > ?1 order by id limit ?2")?;
-    let mut found = query.query((*last, AT_ONCE))?;
-    let mut count = 0;
-    while let Some(row) = found.next()? {
-        let (id, at): (i64, Millis) = (row.get(0)?, row.get(3)?);
-        if at > old {
-            break;
-        }
-        (*last, count) = (id, count + 1);
-        match forget_name(db, standing, row, at) {
-            Ok(()) => {}
-            Err(JournalError::Damaged { what }) => error!(what, "damage in the journal is left as it is"),
-            Err(failed) => return Err(failed),
-        }
-    }
-    Ok(count == AT_ONCE)
-}
-
 fn forget_name(
     db: &Connection,
     standing: &mut Standing,
@@ -189,20 +196,20 @@ fn forget_name(
     Ok(())
 }
 
-/// Looks at some events, and lets go of those that are beyond the count in each of their topics;
-/// whether the round is over.
+/// Looks at some events for those that are `beyond` the count in each of their topics; whether the round is over.
 fn step(
     db: &Connection,
     heads: &Heads,
     standing: &Standing,
     round: &mut Round,
     kept: u64,
+    beyond: &mut Vec<i64>,
 ) -> Result<bool, JournalError> {
     let mut query = db.prepare_cached(
         "select id, account, topics from events where id > ?1 and id <= ?2 order by id limit ?3",
     )?;
     let mut found = query.query((round.at, round.end, AT_ONCE))?;
-    let (mut beyond, mut count) = (Vec::new(), 0);
+    let mut count = 0;
     while let Some(row) = found.next()? {
         let id = row.get(0)?;
         (round.at, count) = (id, count + 1);
@@ -218,10 +225,6 @@ fn step(
             }
             Err(failed) => return Err(failed),
         }
-    }
-    let mut delete = db.prepare_cached("delete from events where id = ?1")?;
-    for id in beyond {
-        delete.execute([id])?;
     }
     Ok(count < AT_ONCE)
 }

@@ -6,7 +6,7 @@
 //! The events are on disk by then, and a start makes of them what had not settled.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use rusqlite::types::{ToSql, ToSqlOutput};
@@ -45,8 +45,10 @@ pub(super) struct Standing {
     bytes: usize,
     /// What the transaction under way changed of it, and from what.
     undo: Vec<(Place<'static>, Option<Becomes>)>,
-    /// Where the table could not be written, because it is damaged there.
+    /// Where the transaction that has failed could not write the table, because it is damaged there.
     broken: Option<Place<'static>>,
+    /// What can never be written, although what the table has there can be read: it stays behind.
+    stuck: BTreeSet<Place<'static>>,
 }
 
 type Becomes = Option<Box<str>>;
@@ -54,17 +56,10 @@ type Becomes = Option<Box<str>>;
 impl Standing {
     /// What stands at a place.
     pub(super) fn read(&self, db: &Connection, place: &Place<'_>) -> Result<Option<String>, JournalError> {
-        if let Some(data) = self.behind.get(place) {
-            return Ok(data.as_deref().map(str::to_owned));
+        match self.behind.get(place) {
+            Some(data) => Ok(data.as_deref().map(str::to_owned)),
+            None => place.read(db),
         }
-        let mut query = db.prepare_cached(
-            "select data, sum from standing where account = ?1 and kind = ?2 and topic = ?3 and key = ?4",
-        )?;
-        let found = query.query_row(place.parameters(), |row| Ok((row.get(0)?, row.get(1)?))).optional();
-        let found = found.map_err(|error| place.damage_or(error))?;
-        let Some((data, sum)): Option<(String, u32)> = found else { return Ok(None) };
-        place.check(&data, sum)?;
-        Ok(Some(data))
     }
 
     /// All that stands of a kind about an account, in `topic` alone where one is named; in order.
@@ -124,15 +119,23 @@ impl Standing {
         let after = taken(&to);
         let before = match to {
             Some(data) => self.behind.insert(place, data),
-            None => self.behind.remove(&place),
+            None => {
+                self.stuck.remove(&place);
+                self.behind.remove(&place)
+            }
         };
         self.bytes = self.bytes + after - taken(&before);
         before
     }
 
-    /// How many rows have not settled.
+    /// How many rows have not settled and can.
     pub(super) fn rows(&self) -> usize {
-        self.behind.len()
+        self.behind.len() - self.stuck.len()
+    }
+
+    /// Whether some rows cannot settle.
+    pub(super) fn is_stuck(&self) -> bool {
+        !self.stuck.is_empty()
     }
 
     /// About what they take of memory.
@@ -146,11 +149,11 @@ impl Standing {
     }
 
     /// Writes some `rows` into the table, those after `at` and up to `last`; where it left off, or `None` when
-    /// it wrote the last.
+    /// there are no more.
     ///
     /// # Errors
-    /// [`JournalError`]. A row that finds the table damaged is let go of the next time, and the damage is what
-    /// is found there.
+    /// [`JournalError`]. [`Standing::take_back`] sees to it that a row that finds the table damaged is not met
+    /// again.
     pub(super) fn settle(
         &mut self,
         db: &Connection,
@@ -158,14 +161,10 @@ impl Standing {
         last: &Place<'static>,
         rows: usize,
     ) -> Result<Option<Place<'static>>, JournalError> {
-        if let Some(place) = self.broken.take() {
-            error!(what = %place.damaged(), "the journal is damaged where this belongs");
-            let before = self.set(place.clone(), None);
-            self.undo.push((place, before));
-        }
+        let rows = rows.max(1);
         let from = at.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = self.behind.range((from, Bound::Included(last))).take(rows.max(1));
-        let next: Vec<_> = next.map(|(place, _)| place.clone()).collect();
+        let next = self.behind.range((from, Bound::Included(last))).map(|(place, _)| place);
+        let next: Vec<_> = next.filter(|place| !self.stuck.contains(place)).take(rows).cloned().collect();
         let left_off = next.last().filter(|at| next.len() == rows && *at != last).cloned();
         for place in next {
             let Some(data) = self.set(place.clone(), None) else { continue };
@@ -180,21 +179,31 @@ impl Standing {
         Ok(left_off)
     }
 
-    /// Whether a row found the table damaged and is let go of the next time.
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken.is_some()
-    }
-
     /// The transaction is on disk.
     pub(super) fn kept(&mut self) {
         self.undo.clear();
     }
 
-    /// The transaction is not: all is as it was before it.
-    pub(super) fn take_back(&mut self) {
+    /// The transaction is not, and is over: all is as it was before it. Whether it met damage that another one
+    /// will not meet.
+    pub(super) fn take_back(&mut self, db: &Connection) -> bool {
         while let Some((place, before)) = self.undo.pop() {
             self.set(place, before);
         }
+        let Some(place) = self.broken.take() else { return false };
+        // What cannot be read any more is named to whoever needs it, its neighbours on the page, too.
+        let is_lost = |place: &Place<'_>| matches!(place.read(db), Err(JournalError::Damaged { .. }));
+        let from = self.behind.range(place.clone()..).map(|(place, _)| place);
+        let lost: Vec<_> = from.take_while(|place| is_lost(place)).cloned().collect();
+        if lost.is_empty() {
+            error!(what = %place.damaged(), "the journal is damaged near this: it can never settle");
+            self.stuck.insert(place);
+        }
+        for place in lost {
+            error!(what = %place.damaged(), "the journal is damaged: what this became is lost");
+            self.set(place, None);
+        }
+        true
     }
 }
 
@@ -216,6 +225,19 @@ impl<'a> Place<'a> {
 
     fn parameters(&self) -> (i64, Kind, &str, &str) {
         (self.account, self.kind, &self.topic, &self.key)
+    }
+
+    /// What the table has here.
+    fn read(&self, db: &Connection) -> Result<Option<String>, JournalError> {
+        let mut query = db.prepare_cached(
+            "select data, sum from standing where account = ?1 and kind = ?2 and topic = ?3 and key = ?4",
+        )?;
+        let found = query.query_row(self.parameters(), |row| Ok((row.get(0)?, row.get(1)?))).optional();
+        let Some((data, sum)): Option<(String, u32)> = found.map_err(|error| self.damage_or(error))? else {
+            return Ok(None);
+        };
+        self.check(&data, sum)?;
+        Ok(Some(data))
     }
 
     /// Puts a row into the table, or takes it out.

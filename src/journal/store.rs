@@ -65,7 +65,7 @@ pub enum JournalError {
         what: String,
     },
     /// A store of a later version, or of another program.
-    #[error("{}: not a journal of this version (found {found}, need {need})", file.display())]
+    #[error("{}: not a journal of this version (found {found}, need {need}): move it away to begin anew, or start the version that wrote it", file.display())]
     Foreign {
         /// Which.
         file: PathBuf,
@@ -147,15 +147,21 @@ impl Journal {
         self.settling.kept();
     }
 
-    /// The transaction is not: what stands is as it was before it.
-    pub(super) fn take_back(&mut self) {
-        self.standing.take_back();
+    /// The transaction is not, and is over: what stands is as it was before it. Whether it met damage that
+    /// another one will not meet.
+    pub(super) fn take_back(&mut self) -> bool {
         self.settling.take_back();
+        self.standing.take_back(&self.db)
     }
 
     /// Names the numbers that it gives out; the same after a restart.
     pub fn epoch(&self) -> &str {
         &self.epoch
+    }
+
+    /// Whether there was no room lately: [`Journal::forget`] may make some.
+    pub fn is_full(&self) -> bool {
+        self.cleaner.is_full()
     }
 }
 

@@ -12,6 +12,7 @@ use super::record::{Item, Outcome};
 use crate::clock::{Clock, FineClock};
 use crate::engine::shard::WorkerOutlet;
 use crate::fanout::ShardCommand;
+use crate::journal::Journal;
 use crate::market::Millis;
 
 /// What the ledger is told.
@@ -35,11 +36,11 @@ impl LedgerThread {
     /// Takes turns until it is told to stop. What was put in before is still recorded.
     pub(in crate::engine) fn run(mut self) {
         let mut clock = Clock::start();
-        let mut swept = clock.now();
+        let (mut swept, mut is_swept) = (clock.now(), true);
         // Subscribers that something is still to be read for, in the order in which they came.
         let mut joining = VecDeque::new();
         loop {
-            if joining.is_empty() {
+            if joining.is_empty() && is_swept {
                 self.wait();
             }
             let (now, began) = (clock.now(), self.fine.now());
@@ -76,8 +77,9 @@ impl LedgerThread {
             if is_over {
                 return;
             }
-            if now - swept >= SWEEP {
-                swept = if self.forget(now) { swept } else { now };
+            let is_full = self.ledger.journal.as_ref().is_some_and(Journal::is_full);
+            if !is_swept || now - swept >= if is_full { SWEEP_FULL } else { SWEEP } {
+                (swept, is_swept) = (now, !self.forget(now));
             }
         }
     }
@@ -136,6 +138,9 @@ const ANSWERS: u64 = 2_000_000;
 
 /// How often what is too old is let go.
 const SWEEP: Millis = 60_000;
+
+/// The same where there is no room for more.
+const SWEEP_FULL: Millis = 1_000;
 
 /// A ledger that has nothing to do looks around this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);

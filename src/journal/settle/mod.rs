@@ -26,16 +26,21 @@ pub(super) struct Settling {
     upto: i64,
     /// When the last round ended.
     ended: Millis,
-    /// What becomes of both when the transaction under way is on disk.
-    next: Option<(i64, Millis)>,
+    /// Nothing stands about the `names` up to this one in the table any more: they can go.
+    settled_names: i64,
+    /// What becomes of the three when the transaction under way is on disk.
+    next: Option<(i64, Millis, i64)>,
     round: Option<Round>,
     /// What the pace asks for and was not settled yet: rows times events.
     owed: u64,
-    /// The names up to this one are forgotten. They go when that has settled.
+    /// What both were before the transaction under way.
+    before: Option<(Option<Round>, u64)>,
+    /// The `names` up to this one are forgotten; what stands about them has yet to settle.
     pub(super) forgotten: i64,
     pub(super) pace: Pace,
 }
 
+#[derive(Clone)]
 struct Round {
     /// The last event before it began.
     to: i64,
@@ -65,15 +70,17 @@ impl Pace {
     pub(super) fn new(pages: i64, page: i64) -> Pace {
         let (pages, page) = (pages.min(MOST_PAGES), usize::try_from(page).unwrap_or(0));
         let bytes = usize::try_from(pages).unwrap_or(0).saturating_mul(page) / 32;
-        Pace { events: EVENTS, rows: ROWS, bytes: bytes.min(MOST_BEHIND), pages, page }
+        // As many events of a usual size take a sixteenth of it.
+        let events = EVENTS.min((bytes / 2 / 1_024) as u64).max(1);
+        Pace { events, rows: ROWS, bytes: bytes.min(MOST_BEHIND), pages, page }
     }
 
-    /// Whether the store has room for what is behind: without it, it could not even let something go. A row
-    /// that is new may take a page of its own.
+    /// Whether the store has room for what is behind, twice for the pages that split: events do not take it,
+    /// so that what they change finds it.
     fn has_room(&self, db: &Connection, standing: &Standing) -> Result<bool, JournalError> {
         let ask = |pragma: &str| db.prepare_cached(pragma)?.query_row([], |row| row.get::<_, i64>(0));
         let free = self.pages - ask("pragma page_count")? + ask("pragma freelist_count")?;
-        let needed = standing.rows() + standing.bytes() / self.page.max(1);
+        let needed = 2 * standing.bytes() / self.page.max(1);
         Ok(usize::try_from(free).unwrap_or(0) >= needed)
     }
 }
@@ -85,7 +92,7 @@ impl Settling {
     }
 
     /// `events` more were recorded: settles what is due, so that a round takes about [`Pace::events`] and not
-    /// much more than twice as many, and what is behind does not grow beyond [`Pace::bytes`].
+    /// much more, and what is behind does not grow beyond [`Pace::bytes`].
     pub(super) fn keep_pace(
         &mut self,
         db: &Connection,
@@ -93,20 +100,27 @@ impl Settling {
         now: Millis,
         events: usize,
     ) -> Result<(), JournalError> {
+        self.save();
         self.owed += standing.rows() as u64 * events as u64;
-        let due = self.owed / self.pace.events;
-        if due >= self.pace.rows.min(standing.rows() as u64).max(1) {
-            self.owed -= due * self.pace.events;
-            self.step(db, standing, now, usize::try_from(due).unwrap_or(usize::MAX))?;
+        let mut due = self.owed / self.pace.events;
+        if due < self.pace.rows.min(standing.rows() as u64).max(1) {
+            due = 0;
         }
-        let is_late = match &self.round {
-            // New rows may come before it all the time.
-            Some(round) => (last_event(db)? - round.to).unsigned_abs() > 2 * self.pace.events,
+        self.owed -= due * self.pace.events;
+        let mut rows = usize::try_from(due).unwrap_or(usize::MAX);
+        // Where new rows come ahead of where the round stands it would never end. One event puts fewer there.
+        let is_long = match &self.round {
+            Some(round) => (last_event(db)? - round.to).unsigned_abs() > self.pace.events * 3 / 2,
             None => false,
         };
-        if is_late || standing.bytes() > self.pace.bytes {
-            // More than so many events may change.
-            self.step(db, standing, now, AT_ONCE.max(8 * events))?;
+        if is_long {
+            rows = rows.max(8 * events);
+        }
+        if standing.bytes() > self.pace.bytes {
+            rows = rows.max(8 * events).max(STEP);
+        }
+        if rows > 0 {
+            self.step(db, standing, now, rows)?;
         }
         if self.pace.has_room(db, standing)? { Ok(()) } else { Err(JournalError::Full) }
     }
@@ -120,19 +134,27 @@ impl Settling {
         now: Millis,
         is_urgent: bool,
     ) -> Result<bool, JournalError> {
-        let is_urgent = is_urgent || standing.bytes() > self.pace.bytes / 2;
-        let is_late = now.saturating_sub(self.ended) >= LONGEST;
-        if !(is_urgent || is_late) || self.is_all(db, standing)? {
+        let is_late = is_urgent || now.saturating_sub(self.ended) >= LONGEST;
+        if !(is_late || standing.bytes() > self.pace.bytes) || self.is_all(db, standing)? {
             return Ok(false);
         }
-        self.step(db, standing, now, AT_ONCE)?;
-        Ok(self.round.is_some() || (is_urgent && !self.is_all(db, standing)?))
+        self.save();
+        self.step(db, standing, now, STEP)?;
+        let is_over = if is_urgent { self.is_all(db, standing)? } else { !is_late || self.round.is_none() };
+        Ok(!is_over || standing.bytes() > self.pace.bytes)
     }
 
-    /// Whether nothing is behind.
+    /// Whether all that can settle has.
     fn is_all(&self, db: &Connection, standing: &Standing) -> Result<bool, JournalError> {
-        let upto = self.next.map_or(self.upto, |(upto, _)| upto);
-        Ok(standing.rows() == 0 && upto == last_event(db)?)
+        let upto = self.next.map_or(self.upto, |(upto, ..)| upto);
+        Ok(standing.rows() == 0 && (standing.is_stuck() || upto == last_event(db)?))
+    }
+
+    /// Remembers where it stands, for when the transaction fails.
+    fn save(&mut self) {
+        if self.before.is_none() {
+            self.before = Some((self.round.clone(), self.owed));
+        }
     }
 
     fn step(
@@ -158,20 +180,38 @@ impl Settling {
             self.round = Some(round);
             return Ok(());
         }
-        set_meta(db, SETTLED, &mark(round.to))?;
-        db.prepare_cached("delete from names where id <= ?1")?.execute([round.forgotten])?;
-        self.next = Some((round.to, now));
+        // What is stuck can only be made again of its events.
+        let mut next = (self.upto, now, self.settled_names);
+        if !standing.is_stuck() {
+            set_meta(db, SETTLED, &mark(round.to))?;
+            next = (round.to, now, round.forgotten);
+        }
+        self.next = Some(next);
         Ok(())
+    }
+
+    /// Takes some of the names that were forgotten out of the store; whether there may be more of them.
+    pub(super) fn let_names_go(&self, db: &Connection, most: i64) -> Result<bool, JournalError> {
+        let mut delete = db.prepare_cached(
+            "delete from names where id in (select id from names where id <= ?1 order by id limit ?2)",
+        )?;
+        Ok(i64::try_from(delete.execute((self.settled_names, most))?) == Ok(most))
     }
 
     /// The transaction is on disk.
     pub(super) fn kept(&mut self) {
-        (self.upto, self.ended) = self.next.take().unwrap_or((self.upto, self.ended));
+        self.before = None;
+        if let Some(next) = self.next.take() {
+            (self.upto, self.ended, self.settled_names) = next;
+        }
     }
 
-    /// The transaction is not: what it settled is behind again, and the round begins anew.
+    /// The transaction is not: what it settled is behind again.
     pub(super) fn take_back(&mut self) {
-        (self.next, self.round) = (None, None);
+        self.next = None;
+        if let Some(before) = self.before.take() {
+            (self.round, self.owed) = before;
+        }
     }
 
     /// Puts behind the table what the events that had not settled changed.
@@ -210,7 +250,9 @@ impl Settling {
         if id != last_event(db)? {
             return Err(lost_event(id + 1));
         }
-        Ok(Settling { upto, ended: 0, next: None, round: None, owed: 0, forgotten: 0, pace })
+        let (ended, settled_names, forgotten, owed) = (0, 0, 0, 0);
+        let (next, round, before) = (None, None, None);
+        Ok(Settling { upto, ended, settled_names, next, round, owed, before, forgotten, pace })
     }
 }
 
@@ -260,15 +302,16 @@ pub(super) fn last_event(db: &Connection) -> Result<i64, JournalError> {
 }
 
 /// Events that a round takes. Of 100,000 busy users that is more than one each, and some share a page that is
-/// written once in it. More would write less, and let a start take longer: it goes through as many as twice this
-/// in two to three seconds.
+/// written once in it. More would write less, and let a start take longer: it goes through as many as this in one
+/// to two seconds, and there are up to three times as many.
 const EVENTS: u64 = 1 << 17;
 
 /// Rows that are worth a step: neighbours in some pages.
 const ROWS: u64 = 64;
 
-/// Memory that what is behind takes at most, about, however large the store may become.
-const MOST_BEHIND: usize = 64 << 20;
+/// Memory that what is behind takes at most, about, however large the store may become: 100,000 users with an
+/// open order each take half of it.
+const MOST_BEHIND: usize = 128 << 20;
 
 /// More than this SQLite does not count: it is 8 TiB.
 const MOST_PAGES: i64 = 0xffff_fffe;
@@ -276,8 +319,8 @@ const MOST_PAGES: i64 = 0xffff_fffe;
 /// What the store calls [`Settling::upto`].
 const SETTLED: &str = "settled";
 
-/// Rows that are settled at once where nothing tells how many: some milliseconds of work.
-const AT_ONCE: usize = 500;
+/// Rows that are settled at once where the pace does not tell how many: some milliseconds of work.
+const STEP: usize = 500;
 
 /// Where little is recorded a round begins this long after the one before it.
 const LONGEST: Millis = 600_000;
