@@ -94,17 +94,19 @@ impl Journal {
         // A full store lets go of what has settled; where that cannot go on, of what has settled so far.
         let waits = self.cleaner.is_full && matches!(settled, Ok(true));
         let names = self.forget_names(now.saturating_sub(REMEMBERED));
-        let gone = names.and_then(|names| Ok(self.let_go(now, !waits)? || names));
+        let gone = self.let_go(now, !waits);
         if gone.is_err() {
             self.cleaner.take_back();
         }
-        match (settled, gone) {
-            (Ok(settled), Ok(gone)) => Ok(settled || gone),
-            (Err(failed), Ok(true)) | (Ok(true), Err(failed)) => {
-                error!(%failed, "the journal goes on with the rest");
+        let parts = [settled, names, gone];
+        let more = parts.iter().any(|part| matches!(part, Ok(true)));
+        match parts.into_iter().find_map(Result::err) {
+            Some(failed) if more => {
+                error!(%failed, "a part of what is too old could not be let go");
                 Ok(true)
             }
-            (Err(failed), _) | (_, Err(failed)) => Err(failed),
+            Some(failed) => Err(failed),
+            None => Ok(more),
         }
     }
 
@@ -132,15 +134,15 @@ impl Journal {
             if at > old {
                 break;
             }
-            (settling.forgotten, count) = (id, count + 1);
             match forget_name(db, standing, row, at) {
                 Ok(()) => {}
                 Err(JournalError::Damaged { what }) => error!(what, "damage in the journal is left as it is"),
                 Err(failed) => return Err(failed),
             }
+            // Nothing is written for it: it is as good as on disk.
+            standing.kept();
+            (settling.forgotten, count) = (id, count + 1);
         }
-        // Nothing is written for it: it is as good as on disk.
-        standing.kept();
         Ok(count == AT_ONCE)
     }
 

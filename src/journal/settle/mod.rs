@@ -71,7 +71,7 @@ impl Pace {
         let (pages, page) = (pages.min(MOST_PAGES), usize::try_from(page).unwrap_or(0));
         let bytes = usize::try_from(pages).unwrap_or(0).saturating_mul(page) / 32;
         // As many events of a usual size take a sixteenth of it.
-        let events = EVENTS.min((bytes / 2 / 1_024) as u64).max(1);
+        let events = EVENTS.min((bytes * 2 / 1_024) as u64).max(1);
         Pace { events, rows: ROWS, bytes: bytes.min(MOST_BEHIND), pages, page }
     }
 
