@@ -78,7 +78,8 @@ impl LedgerThread {
                 return;
             }
             let is_full = self.ledger.journal.as_ref().is_some_and(Journal::is_full);
-            if !is_swept || now - swept >= if is_full { SWEEP_FULL } else { SWEEP } {
+            let every = if is_full { SWEEP_FULL } else { SWEEP };
+            if !is_swept || now - swept >= every {
                 (swept, is_swept) = (now, !self.forget(now));
             }
         }

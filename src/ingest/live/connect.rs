@@ -37,7 +37,9 @@ impl Endpoint {
     /// # Errors
     /// [`BadUrl`] when it is anything else.
     pub fn parse(url: &str) -> Result<Endpoint, BadUrl> {
-        let bad = || BadUrl { url: url.to_owned() };
+        // What stands in a query may be a token, and an error is shown and logged.
+        let (shown, _) = url.split_once('?').unwrap_or((url, ""));
+        let bad = || BadUrl { url: shown.to_owned() };
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let (tls, default_port) = match uri.scheme_str() {
             Some("ws" | "http") => (false, 80),
@@ -78,7 +80,7 @@ impl Endpoint {
     "{url:?} is no address: write ws://, wss://, http:// or https://, then host[:port][/path] without a query"
 )]
 pub struct BadUrl {
-    /// As it was given.
+    /// As it was given, up to its query.
     pub url: String,
 }
 
@@ -286,6 +288,10 @@ mod tests {
         assert_eq!(local.path("/api"), "/venue/api");
         for wrong in ["stream.binance.com", "ftp://x", "ws://", "ws://x/?a=b", "", "ws://x y"] {
             assert!(Endpoint::parse(wrong).is_err(), "{wrong:?}");
+        }
+        for secret in ["ws://x/?token=abc", "x?token=abc?d"] {
+            let shown = Endpoint::parse(secret).unwrap_err().to_string();
+            assert!(!shown.contains("abc"), "{shown}");
         }
     }
 

@@ -54,7 +54,7 @@ struct Round {
 
 /// How much may be behind, and how much is written at a time.
 pub(super) struct Pace {
-    /// Events that a round takes: as many, and those of the round before, are gone through at a start.
+    /// Events that a round takes, about. A start goes through those of the last rounds.
     pub(super) events: u64,
     /// Rows that are worth a step.
     pub(super) rows: u64,
